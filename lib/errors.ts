@@ -1,0 +1,121 @@
+/**
+ * What can go wrong, as meaning. Rooms throw these; only `middleware/error-handler` and the relay turn them into a
+ * dialect's bytes. Messages are for the client: never a host, a node id or an internal name.
+ */
+export interface ErrorDetails {
+  /** The field at fault, OpenAI's `param`. */
+  readonly param?: string | undefined;
+  /** Seconds for `Retry-After`. */
+  readonly retryAfter?: number | undefined;
+  /** Further response headers, lower-case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly cause?: unknown;
+}
+
+/** An error with the HTTP status and machine-readable code the client will see. */
+export class GatewayError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly param: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = new.target.name;
+    this.status = status;
+    this.code = code;
+    this.param = details.param;
+    this.headers =
+      details.retryAfter === undefined
+        ? (details.headers ?? {})
+        : { ...details.headers, 'retry-after': String(Math.max(1, Math.ceil(details.retryAfter))) };
+  }
+}
+
+/** 400: the request cannot be understood. */
+export class InvalidRequestError extends GatewayError {
+  constructor(message: string, param?: string, cause?: unknown) {
+    super(400, 'invalid_request', message, { param, cause });
+  }
+}
+
+/** 401 with `WWW-Authenticate: Bearer`. */
+export class UnauthorizedError extends GatewayError {
+  constructor(message: string) {
+    super(401, 'invalid_api_key', message, { headers: { 'www-authenticate': 'Bearer' } });
+  }
+}
+
+/** 403: authenticated or not, this door is closed to the caller. */
+export class ForbiddenError extends GatewayError {
+  constructor(message: string) {
+    super(403, 'forbidden', message);
+  }
+}
+
+/** 404 for a path. */
+export class NotFoundError extends GatewayError {
+  constructor(message: string) {
+    super(404, 'not_found', message);
+  }
+}
+
+/** 404 for a model. */
+export class ModelNotFoundError extends GatewayError {
+  constructor(model: string) {
+    super(404, 'model_not_found', `The model '${model}' does not exist on this gateway. GET /v1/models lists the models that do.`, {
+      param: 'model',
+    });
+  }
+}
+
+/** 405 with `Allow`. */
+export class MethodNotAllowedError extends GatewayError {
+  constructor(method: string, allowed: readonly string[]) {
+    super(405, 'method_not_allowed', `${method} is not allowed here; use ${allowed.join(' or ')}.`, {
+      headers: { allow: allowed.join(', ') },
+    });
+  }
+}
+
+/** 413, naming the usable size. */
+export class PayloadTooLargeError extends GatewayError {
+  constructor(message: string) {
+    super(413, 'request_too_large', message);
+  }
+}
+
+/** 415. */
+export class UnsupportedMediaTypeError extends GatewayError {
+  constructor(message: string) {
+    super(415, 'unsupported_media_type', message);
+  }
+}
+
+/** 501: asking again will not help. */
+export class NotServedError extends GatewayError {
+  constructor(message: string) {
+    super(501, 'not_implemented', message, { headers: { 'x-should-retry': 'false' } });
+  }
+}
+
+/** 503 + `Retry-After`: nobody can serve this now. */
+export class UnavailableError extends GatewayError {
+  constructor(message: string, retryAfter = 5, cause?: unknown) {
+    super(503, 'service_unavailable', message, { retryAfter, cause });
+  }
+}
+
+/** 502: the worker could not be reached or answered nonsense. */
+export class UpstreamError extends GatewayError {
+  constructor(message: string, cause?: unknown) {
+    super(502, 'upstream_error', message, { cause });
+  }
+}
+
+/** 504: a time limit passed. */
+export class TimeoutError extends GatewayError {
+  constructor(message: string) {
+    super(504, 'timeout', message);
+  }
+}
