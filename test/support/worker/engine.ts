@@ -1,0 +1,88 @@
+import { type Answer, type Asked, jsonAnswer, textAnswer } from './answer.ts';
+import { ollamaAnswer } from './ollama.ts';
+import { openaiAnswer } from './openai.ts';
+
+/** Whose health and load endpoints a stand-in has. */
+export type EngineName = 'localai' | 'vllm' | 'llamacpp' | 'ollama' | 'openai';
+
+/** What a stand-in reports about itself. */
+export interface ReportedState {
+  readonly healthy: boolean;
+  readonly running: number;
+  readonly waiting: number;
+  /** Requests it can work on at once. */
+  readonly slots: number;
+}
+
+const ok = jsonAnswer({ status: 'ok' });
+const unavailable = (message: string) => jsonAnswer({ error: { code: 503, message, type: 'unavailable_error' } }, 503);
+const prometheus = (lines: readonly string[]) =>
+  textAnswer(`${lines.join('\n')}\n`, 'text/plain; version=0.0.4; charset=utf-8');
+
+type Probe = (state: ReportedState, asked: Asked) => Answer;
+
+const emptyOk: Answer = { status: 200, headers: {}, parts: [Buffer.alloc(0)], terminal: 1, streamed: false };
+
+const vllmMetrics: Probe = ({ running, waiting }, { models }) => {
+  const labels = `{engine="0",model_name="${models[0] ?? 'default'}"}`;
+  return prometheus([
+    '# HELP vllm:num_requests_running Number of requests in model execution batches.',
+    '# TYPE vllm:num_requests_running gauge',
+    `vllm:num_requests_running${labels} ${running.toFixed(1)}`,
+    '# TYPE vllm:num_requests_waiting gauge',
+    `vllm:num_requests_waiting${labels} ${waiting.toFixed(1)}`,
+    '# TYPE vllm:kv_cache_usage_perc gauge',
+    `vllm:kv_cache_usage_perc${labels} 0.125`,
+  ]);
+};
+
+const llamaMetrics: Probe = ({ running, waiting }) =>
+  prometheus([
+    '# TYPE llamacpp:requests_processing gauge',
+    `llamacpp:requests_processing ${running}`,
+    '# TYPE llamacpp:requests_deferred gauge',
+    `llamacpp:requests_deferred ${waiting}`,
+  ]);
+
+const llamaSlots: Probe = ({ running, slots }) =>
+  jsonAnswer(Array.from({ length: slots }, (_, id) => ({ id, n_ctx: 4096, is_processing: id < running })));
+
+const healthOr =
+  (alive: Answer, message: string): Probe =>
+  ({ healthy }) =>
+    healthy ? alive : unavailable(message);
+
+/** Ollama and plain OpenAI servers have no health path of their own: what is asked instead is their cheapest GET. */
+const engines: Readonly<Record<EngineName, Readonly<Record<string, Probe>>>> = {
+  localai: {
+    '/readyz': healthOr(textAnswer('OK'), 'not ready'),
+    '/healthz': healthOr(textAnswer('OK'), 'not healthy'),
+    '/version': () => jsonAnswer({ version: 'v4.9.0' }),
+    '/system': (_, { models }) => jsonAnswer({ backends: ['llama-cpp'], loaded_models: models.map((id) => ({ id })) }),
+  },
+  vllm: {
+    '/health': healthOr(emptyOk, 'engine dead'),
+    '/version': () => jsonAnswer({ version: '0.11.0' }),
+    '/load': ({ running, waiting }) => jsonAnswer({ server_load: running + waiting }),
+    '/metrics': vllmMetrics,
+  },
+  llamacpp: {
+    '/health': healthOr(ok, 'Loading model'),
+    '/props': ({ slots }) => jsonAnswer({ default_generation_settings: {}, total_slots: slots, model_path: '/m.gguf' }),
+    '/slots': llamaSlots,
+    '/metrics': llamaMetrics,
+  },
+  ollama: {
+    '/api/version': (state, asked) => (state.healthy ? ollamaAnswer(asked) : undefined) ?? unavailable('stopping'),
+    '/api/tags': (state, asked) => (state.healthy ? ollamaAnswer(asked) : undefined) ?? unavailable('stopping'),
+    '/api/ps': (state, asked) => (state.healthy ? ollamaAnswer(asked) : undefined) ?? unavailable('stopping'),
+  },
+  openai: {
+    '/healthz': healthOr(ok, 'not healthy'),
+    '/v1/models': (state, asked) => (state.healthy ? openaiAnswer(asked) : undefined) ?? unavailable('stopping'),
+  },
+};
+
+/** What an engine says on its health, identity and load paths; undefined when it does not have the path. */
+export const engineAnswer = (engine: EngineName, state: ReportedState, asked: Asked): Answer | undefined =>
+  asked.method === 'GET' || asked.method === 'HEAD' ? engines[engine][asked.path]?.(state, asked) : undefined;
