@@ -1,0 +1,25 @@
+/** @returns the SHA-256 digest (hex, lower case) under which a key is known. */
+export const digestKey = (key: string): string =>
+  process.getBuiltinModule('node:crypto').createHash('sha256').update(key).digest('hex');
+
+/**
+ * A digest that belongs to no key. It stands for a parameter that is present but malformed: something was meant to
+ * be protected, so even where anonymous access is allowed the door is closed.
+ */
+export const noKey = '0'.repeat(64);
+
+/**
+ * Reads a key parameter: one key, or `sha256:<hex>`, per line or comma.
+ * @returns the digests, or `undefined` when any entry is malformed or there is none.
+ */
+export const parseKeys = (text: string): readonly string[] | undefined => {
+  const entries = text
+    .split(/[\r\n,]+/)
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+  const digests = entries.map((entry) => {
+    if (entry.startsWith('sha256:')) return /^[0-9a-f]{64}$/i.test(entry.slice(7)) && entry.slice(7).toLowerCase();
+    return /^[\x21-\x7e]+$/.test(entry) && digestKey(entry);
+  });
+  return digests.length && digests.every((digest) => digest !== false) ? digests : undefined;
+};

@@ -1,0 +1,44 @@
+import * as v from 'valibot';
+import { parseKeys } from './keys.ts';
+
+/** What an operator may put below the prefix; each reader returns `undefined` for a malformed value. */
+const settings = {
+  'runtime/expose-node-header': (text: string) => {
+    const value = text.trim();
+    return value === 'true' || value === 'false' ? value === 'true' : undefined;
+  },
+  'runtime/api-keys': parseKeys,
+  'runtime/admin-keys': parseKeys,
+  'runtime/worker-keys': (text: string) => parseRecord(text),
+  'runtime/aliases': (text: string) => parseRecord(text),
+} as const;
+
+type Settings = typeof settings;
+export type SettingName = keyof Settings;
+export type SettingValue<N extends SettingName> = NonNullable<ReturnType<Settings[N]>>;
+
+export const settingNames = Object.keys(settings) as readonly SettingName[];
+
+const stringRecord = v.record(v.string(), v.pipe(v.string(), v.nonEmpty()));
+
+const parseRecord = (text: string): Readonly<Record<string, string>> | undefined => {
+  try {
+    const result = v.safeParse(stringRecord, JSON.parse(text));
+    return result.success ? result.output : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** One setting as found: absent, malformed, or a value. */
+export type Found<N extends SettingName> =
+  | { readonly state: 'absent' | 'malformed' }
+  | { readonly state: 'value'; readonly value: SettingValue<N> };
+
+/** Reads one setting from the parameters found. */
+export const readSetting = <N extends SettingName>(found: ReadonlyMap<string, string>, name: N): Found<N> => {
+  const text = found.get(name);
+  if (text === undefined) return { state: 'absent' };
+  const value = settings[name](text) as SettingValue<N> | undefined;
+  return value === undefined ? { state: 'malformed' } : { state: 'value', value };
+};

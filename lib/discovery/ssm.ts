@@ -1,0 +1,123 @@
+import { log as systemLog } from '../telemetry/log.ts';
+import type { Worker } from '../worker.ts';
+import { type Attempt, createCached } from './cached.ts';
+import type { Clock } from './clock.ts';
+import { FleetError, pointerName } from './fleet.ts';
+import { firstFleetNames, type ReadFleet, readBelow, readFleet } from './fleet-reader.ts';
+import { digestKey, noKey } from './keys.ts';
+import { readSetting, type SettingName, settingNames } from './parameters.ts';
+import type { Snapshot, Source } from './source.ts';
+import { createSsmClient, type Environment, type GetParameters } from './ssm-client.ts';
+
+export interface SsmSourceOptions {
+  /** `GATEWAY_SSM_PREFIX`, no trailing slash. */
+  readonly prefix: string;
+  readonly ttlMs: number;
+  /** Used while `runtime/expose-node-header` does not exist. */
+  readonly exposeNodeHeader: boolean;
+  /** Plain keys from the environment, accepted beside those of SSM. */
+  readonly apiKeys: readonly string[];
+  readonly adminKeys: readonly string[];
+  /** Given: these workers and not the registrar's fleet, which is then not read. */
+  readonly staticWorkers?: readonly Worker[] | undefined;
+  /** AWS's own variables, usually `process.env`. */
+  readonly env: Environment;
+  readonly log?: typeof systemLog;
+  readonly getParameters?: GetParameters;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+/**
+ * Settings and fleet from SSM: one `GetParameters` with ten fixed names per environment and TTL, one more call per ten
+ * further shards, and that only when the fleet changed.
+ *
+ * A malformed parameter is logged by name, once per value, and the others count: the node header is then off, keys are
+ * closed, and of aliases, worker keys and fleet the last good value stays.
+ */
+export const createSsmSource = ({
+  prefix,
+  ttlMs,
+  exposeNodeHeader,
+  apiKeys,
+  adminKeys,
+  staticWorkers,
+  env,
+  log = systemLog,
+  getParameters = createSsmClient(env),
+  clock,
+  random,
+}: SsmSourceOptions): Source => {
+  const read = readBelow(getParameters, prefix);
+  const names = staticWorkers ? settingNames : [...settingNames, ...firstFleetNames];
+  const environmentKeys = {
+    'runtime/api-keys': apiKeys.map(digestKey),
+    'runtime/admin-keys': adminKeys.map(digestKey),
+  };
+  const complaints = new Map<string, string>();
+  let aliases: Readonly<Record<string, string>> = {};
+  let workerKeys: Readonly<Record<string, string>> = {};
+  let fleet: ReadFleet | undefined;
+  let keyed: { readonly fleet: ReadFleet; readonly keys: string; readonly workers: readonly Worker[] } | undefined;
+
+  const complain = (name: string, value: string, reason: string) => {
+    if (complaints.get(name) === value) return;
+    complaints.set(name, value);
+    log('error', 'parameter_malformed', { parameter: `${prefix}/${name}`, reason });
+  };
+
+  const setting = <N extends SettingName>(found: ReadonlyMap<string, string>, name: N) => {
+    const result = readSetting(found, name);
+    if (result.state === 'malformed') complain(name, found.get(name) ?? '', 'not a value this parameter can have');
+    else complaints.delete(name);
+    return result;
+  };
+
+  const keys = (found: ReadonlyMap<string, string>, name: 'runtime/api-keys' | 'runtime/admin-keys') => {
+    const result = setting(found, name);
+    if (result.state === 'value') return [...environmentKeys[name], ...result.value];
+    return result.state === 'malformed' ? [...environmentKeys[name], noKey] : environmentKeys[name];
+  };
+
+  const record = (found: ReadonlyMap<string, string>, name: 'runtime/aliases' | 'runtime/worker-keys') => {
+    const result = setting(found, name);
+    if (result.state === 'malformed') return name === 'runtime/aliases' ? aliases : workerKeys;
+    return result.state === 'value' ? result.value : {};
+  };
+
+  const readWorkers = async (found: ReadonlyMap<string, string>, attempt: Attempt) => {
+    try {
+      const next = await readFleet(read, found, attempt, fleet);
+      if (next) complaints.delete(pointerName);
+      else if (fleet) complain(pointerName, '', 'the fleet is gone; serving the last one');
+      fleet = next ?? fleet;
+    } catch (error) {
+      if (!(error instanceof FleetError)) throw error;
+      complain(pointerName, found.get(pointerName) ?? '', error.message);
+    }
+    if (!fleet) throw new FleetError('there is no fleet snapshot: has the registrar run?');
+    const keyText = JSON.stringify(workerKeys);
+    // The same array as long as nothing changed: the router hangs its own state on it.
+    if (keyed?.fleet.workers !== fleet.workers || keyed.keys !== keyText) {
+      const workers = fleet.workers.map(({ service, ...worker }) => ({ ...worker, apiKey: workerKeys[service] }));
+      keyed = { fleet, keys: keyText, workers };
+    }
+    return keyed.workers;
+  };
+
+  const load = async (attempt: Attempt): Promise<Snapshot> => {
+    const found = await read(names, attempt);
+    aliases = record(found, 'runtime/aliases');
+    workerKeys = record(found, 'runtime/worker-keys');
+    const header = setting(found, 'runtime/expose-node-header');
+    return {
+      workers: staticWorkers ?? (await readWorkers(found, attempt)),
+      exposeNodeHeader: header.state === 'absent' ? exposeNodeHeader : header.state === 'value' && header.value,
+      apiKeys: keys(found, 'runtime/api-keys'),
+      adminKeys: keys(found, 'runtime/admin-keys'),
+      aliases,
+    };
+  };
+
+  return createCached({ load, ttlMs, log, ...(clock && { clock }), ...(random && { random }) });
+};
