@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Pool, ThrottledError } from './pool.ts';
+import { toUrlEvent } from './url-event.ts';
+import { sendResponse } from './url-response.ts';
+
+/** Limit of a synchronous invocation: bytes of the event as JSON, base64 included. */
+export const MAX_EVENT_BYTES = 6_291_456;
+
+const TOO_LARGE = `Request must be smaller than ${MAX_EVENT_BYTES} bytes for the InvokeFunction operation`;
+
+/** In the platform's own words: no function speaks here. */
+const refuse = (response: ServerResponse, status: number, message: string) => {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ Message: message }));
+};
+
+/** @returns the body, or undefined when it is over the limit; then the rest is read and dropped, so that the client
+ * gets to reading the answer. */
+const readBody = async (request: IncomingMessage): Promise<Buffer | undefined> => {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size <= MAX_EVENT_BYTES) chunks.push(chunk);
+    else chunks.length = 0;
+  }
+  return size <= MAX_EVENT_BYTES ? Buffer.concat(chunks) : undefined;
+};
+
+/**
+ * Stands in for one function's URL: turns requests into invocations and streams the answers out.
+ *
+ * A client that leaves early ends the environment that serves it (Lambda itself would run it to its end), which closes
+ * whatever connections the function had open.
+ *
+ * @param name the function's, also its `apiId`.
+ */
+export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string) => void) => {
+  const fail = (response: ServerResponse, requestId: string, error: Error) => {
+    if (response.destroyed) return;
+    if (error instanceof ThrottledError) return refuse(response, 429, 'Rate Exceeded.');
+    onLog(`${requestId} ${response.headersSent ? 'broken off' : '502'}: ${error.name} ${error.message}`);
+    if (!response.headersSent) return refuse(response, 502, 'Internal Server Error');
+    // After the bytes already written and without the last chunk, so that it cannot pass for a normal end.
+    response.socket?.destroySoon();
+  };
+
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const requestId = randomUUID();
+    response.setHeader('x-amzn-requestid', requestId);
+    const left = new AbortController();
+    let settled = false;
+    response.once('close', () => settled || left.abort());
+    try {
+      const body = await readBody(request);
+      if (!body) return refuse(response, 413, TOO_LARGE);
+      const event = toUrlEvent(request, body, name, requestId);
+      const payload = JSON.stringify(event);
+      if (Buffer.byteLength(payload) > MAX_EVENT_BYTES) return refuse(response, 413, TOO_LARGE);
+      await sendResponse(
+        response,
+        await pool.invoke(payload, requestId, event.headers['x-amzn-trace-id'] ?? '', left.signal),
+      );
+      settled = true;
+      response.end();
+    } catch (error) {
+      settled = true;
+      fail(response, requestId, error as Error);
+    }
+  };
+};
