@@ -1,0 +1,93 @@
+import { basename } from 'node:path';
+import { ApiError } from '../http/api-error.ts';
+import { createEngineHost, type EngineHost } from './host.ts';
+import type { TextInput, TextOutput } from './text-engine.ts';
+import type { EmbedInput, EmbedOutput } from './use-lite.ts';
+
+/** What each capability is asked and answers. */
+interface Capabilities {
+  text: [TextInput, TextOutput];
+  embedding: [EmbedInput, EmbedOutput];
+}
+
+export type Capability = keyof Capabilities;
+
+/** A model this worker serves, and the engine that runs it. */
+export interface ServedModel<Input, Output> {
+  /** The id clients name and `GET /v1/models` lists. */
+  readonly id: string;
+  readonly engine: EngineHost<Input, Output>;
+}
+
+type Served = { [C in Capability]?: ServedModel<Capabilities[C][0], Capabilities[C][1]> };
+
+export interface Engines {
+  /** Every model id, in a steady order. */
+  readonly models: readonly string[];
+  /**
+   * The model for a request. Without a name: whichever has the capability, as LocalAI does.
+   * @throws {ApiError} 404 for an unknown model, 400 for one that cannot do this, 501 where nothing here can.
+   */
+  select<C extends Capability>(capability: C, requested?: string): ServedModel<Capabilities[C][0], Capabilities[C][1]>;
+  /** @returns what a model can do, none for an unknown one. */
+  capabilitiesOf(id: string): readonly Capability[];
+  /** The models whose engines are in memory. */
+  loaded(): readonly string[];
+  /** Requests each model was selected for, since the start. */
+  served(): Readonly<Record<string, number>>;
+  /** Loads the language model, most newcomers' first request, ahead of it. */
+  warm(): void;
+  /** The sum over all engines. */
+  load(): { readonly running: number; readonly waiting: number };
+  close(): Promise<void>;
+}
+
+const host = <Input, Output>(name: string, slots = 1): EngineHost<Input, Output> =>
+  createEngineHost({ file: new URL(`./${name}.ts`, import.meta.url), slots });
+
+/** @param gguf path of the user's own language model, which then replaces the n-gram (`DEMO_GGUF`) */
+export const createEngines = ({ gguf }: { gguf?: string } = {}): Engines => {
+  const served: Served = {
+    text: gguf ? { id: basename(gguf, '.gguf'), engine: host('gguf', 2) } : { id: 'ngram', engine: host('ngram', 16) },
+    embedding: { id: 'use-lite', engine: host('use-lite') },
+  };
+  const entries = Object.entries(served) as [Capability, ServedModel<never, unknown>][];
+  const all = entries.map(([, model]) => model);
+  const models = all.map(({ id }) => id);
+  const counts = Object.fromEntries(models.map((id) => [id, 0]));
+
+  return {
+    models,
+    select(capability, requested) {
+      const name = requested?.replace(/:latest$/, '');
+      if (name && !models.includes(name)) {
+        const message = `The model '${requested}' is not here. This demo worker has: ${models.join(', ')}.`;
+        throw new ApiError(404, message, { code: 'model_not_found', param: 'model' });
+      }
+      const model = served[capability];
+      if (!model) throw new ApiError(501, `This demo worker has no engine for this (${capability}).`);
+      if (name && name !== model.id) {
+        throw new ApiError(400, `The model '${requested}' cannot do this; use '${model.id}'.`, { param: 'model' });
+      }
+      counts[model.id] = (counts[model.id] ?? 0) + 1;
+      return model as ServedModel<never, never>;
+    },
+    capabilitiesOf: (id) => entries.filter(([, model]) => model.id === id).map(([capability]) => capability),
+    loaded: () => all.filter(({ engine }) => engine.isLoaded()).map(({ id }) => id),
+    served: () => counts,
+    warm() {
+      served.text?.engine.warm().catch((error) => console.error(error));
+    },
+    load: () =>
+      all.reduce(
+        (sum, { engine }) => {
+          const { running, waiting } = engine.load();
+          return { running: sum.running + running, waiting: sum.waiting + waiting };
+        },
+        { running: 0, waiting: 0 },
+      ),
+    async close() {
+      await Promise.all(all.map(({ engine }) => engine.close()));
+    },
+  };
+};

@@ -1,0 +1,64 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** A running demo worker, in the form the gateway's `LOCALAI_WORKERS` takes. */
+export interface DemoWorker {
+  readonly id: string;
+  readonly url: string;
+  readonly engine: 'localai';
+}
+
+export interface DemoWorkers {
+  readonly workers: DemoWorker[];
+  /** Ends the processes; resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
+
+const start = (id: string, host: string): ChildProcess => {
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  return fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [id, host], {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    env,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+};
+
+const whenServing = async (child: ChildProcess): Promise<string> => {
+  const [event] = await Promise.race([
+    once(child, 'message') as Promise<[{ url: string }]>,
+    once(child, 'exit').then(([code, signal]) => {
+      throw new Error(`A demo worker ended at its start (${signal ?? `code ${code}`}).`);
+    }),
+  ]);
+  return event.url;
+};
+
+const stop = async (child: ChildProcess): Promise<void> => {
+  if (hasEnded(child)) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+};
+
+/**
+ * Starts demo workers as child processes, `demo-1`, `demo-2`, ..., each on a free port. They stay in this process's
+ * group and end with it, however it ends: they exit when the channel to it closes.
+ * @throws {Error} when a worker ends before it serves; the others are then ended too
+ */
+export const startDemoWorkers = async ({ count = 2, host = '127.0.0.1' } = {}): Promise<DemoWorkers> => {
+  const ids = Array.from({ length: count }, (_, index) => `demo-${index + 1}`);
+  const children = ids.map((id) => start(id, host));
+  const close = async () => {
+    await Promise.all(children.map(stop));
+  };
+  try {
+    const urls = await Promise.all(children.map(whenServing));
+    return { workers: ids.map((id, index) => ({ id, url: urls[index] as string, engine: 'localai' })), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
