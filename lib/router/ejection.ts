@@ -1,0 +1,81 @@
+/** Out this long after the first failure in a row; each further one triples it, up to `maxMs`. */
+const baseMs = 10_000;
+const growth = 3;
+const maxMs = 120_000;
+
+/** Added by chance, as a share of the time, so that environments that saw one failure do not return together. */
+const jitter = 0.5;
+
+/** Workers remembered; the one that failed longest ago is forgotten first. */
+const limit = 1024;
+
+interface Entry {
+  readonly failures: number;
+  /** Clock time at which the worker is put on probation. */
+  readonly until: number;
+  /** How long this ejection is: also how long a probation request may stay without an outcome. */
+  readonly spanMs: number;
+}
+
+export interface Ejection {
+  /** A request to the worker failed before its first byte, or the worker broke off its answer. */
+  failed(id: string): void;
+  /** A request to the worker went well: it is in again. */
+  succeeded(id: string): void;
+  /** A request is sent to the worker: when it is on probation, this request is the one that tries it. */
+  started(id: string): void;
+  /** @returns whether the worker is out now; false while it waits for the request that tries it. */
+  isEjected(id: string): boolean;
+  /** @returns those that are not out; all of them when all are. */
+  filter<T extends { readonly id: string }>(candidates: readonly T[]): readonly T[];
+}
+
+/**
+ * Remembers, inside one environment, which workers fail. The first failure already counts: an environment sees few
+ * requests, another worker can take them, and a worker that fails fast looks idle to every load probe. It is out for
+ * 10 s, 30 s, 90 s, at most 120 s (plus up to half of that), then on probation: one request tries it, and decides.
+ * Time is read off the clock, never counted by timers: an environment that was frozen is right on its first request.
+ *
+ * @param now milliseconds of the wall clock
+ * @param random uniform in [0, 1)
+ */
+export const createEjection = ({
+  now = Date.now,
+  random = Math.random,
+}: {
+  now?: () => number;
+  random?: () => number;
+} = {}): Ejection => {
+  const entries = new Map<string, Entry>();
+
+  const isEjected = (id: string): boolean => {
+    const entry = entries.get(id);
+    if (!entry) return false;
+    const left = entry.until - now();
+    // More left than the whole span: the clock was set back.
+    return left > 0 && left <= entry.spanMs;
+  };
+
+  return {
+    isEjected,
+    failed(id) {
+      const failures = (entries.get(id)?.failures ?? 0) + 1;
+      const spanMs = Math.min(baseMs * growth ** (failures - 1), maxMs) * (1 + jitter * random());
+      entries.delete(id);
+      entries.set(id, { failures, until: now() + spanMs, spanMs });
+      if (entries.size > limit) entries.delete(entries.keys().next().value as string);
+    },
+    succeeded(id) {
+      entries.delete(id);
+    },
+    started(id) {
+      const entry = entries.get(id);
+      if (entry && !isEjected(id)) entries.set(id, { ...entry, until: now() + entry.spanMs });
+    },
+    filter(candidates) {
+      if (entries.size === 0) return candidates;
+      const open = candidates.filter(({ id }) => !isEjected(id));
+      return open.length === 0 ? candidates : open;
+    },
+  };
+};

@@ -1,0 +1,70 @@
+import { type Holder, stamp } from '../holder.ts';
+import type { Worker } from '../worker.ts';
+import { candidatesFor, type Need } from './candidates.ts';
+import type { Ejection } from './ejection.ts';
+import { choose, type Hints, type Policy, type Random } from './policies/policy.ts';
+import type { Prober } from './probe.ts';
+import type { Repeats } from './repeats.ts';
+
+/** One request on its way to a worker. */
+export interface Route {
+  readonly workers: readonly Worker[];
+  readonly need: Need;
+  readonly hints: Hints;
+  readonly signal: AbortSignal;
+  /** Stamped with each worker chosen; absent while the node header is off. */
+  readonly holder: Holder | undefined;
+  /** Ids of the workers that were tried already. */
+  readonly tried: ReadonlySet<string>;
+}
+
+export interface Router {
+  /**
+   * Chooses a worker among those that have the model and serve the endpoint, and stamps the holder.
+   * @returns `undefined` when all of them were tried.
+   * @throws {GatewayError} when nobody could serve it in the first place (`candidatesFor`).
+   */
+  pick(route: Route): Promise<Worker | undefined>;
+  /** Whether anybody is left to pick. */
+  hasNext(route: Route): boolean;
+  /** How a try at a worker went, told once. */
+  succeeded(worker: Worker): void;
+  failed(worker: Worker): void;
+}
+
+export interface RouterParts {
+  readonly policy: Policy;
+  readonly prober: Prober;
+  readonly ejection: Ejection;
+  readonly repeats: Repeats;
+  readonly random?: Random;
+}
+
+export const createRouter = ({ policy, prober, ejection, repeats, random = Math.random }: RouterParts): Router => {
+  const untried = ({ workers, need, tried }: Route) => candidatesFor(workers, need).filter(({ id }) => !tried.has(id));
+
+  return {
+    hasNext: (route) => untried(route).length > 0,
+    async pick(route) {
+      const candidates = ejection.filter(untried(route));
+      if (candidates.length === 0) return undefined;
+      // Counted once a request: a failover is the same request again.
+      const hints = route.tried.size === 0 ? { ...route.hints, repeats: repeats.count(route.hints) } : route.hints;
+      const places = policy.places(candidates, hints, random);
+      const seen =
+        places.length > 1
+          ? await prober.loads(
+              places.map(({ worker }) => worker),
+              route.signal,
+            )
+          : [];
+      const worker = choose(places, seen, random)?.worker;
+      if (!worker) return undefined;
+      ejection.started(worker.id);
+      stamp(route.holder, worker.id);
+      return worker;
+    },
+    succeeded: ({ id }) => ejection.succeeded(id),
+    failed: ({ id }) => ejection.failed(id),
+  };
+};
