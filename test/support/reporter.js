@@ -1,0 +1,27 @@
+/**
+ * Names what was not run and why, and ends with one plain line of counts. Under `CI=true` anything not run fails the
+ * run: there everything that a test needs must be installed.
+ */
+export default class NotRunReporter {
+  /** @type {Error | undefined} */
+  #failure;
+
+  /** @param {Set<unknown>} _contexts @param {import('@jest/reporters').AggregatedResult} results */
+  onRunComplete(_contexts, results) {
+    const tests = results.testResults.flatMap((file) => file.testResults);
+    const notRun = tests.filter(({ status }) => ['pending', 'todo', 'skipped', 'disabled'].includes(status));
+    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
+    const lines = notRun.map(({ fullName }) => `not run: ${fullName}`);
+    if (notRun.length && process.env.CI === 'true') {
+      this.#failure = new Error(`${notRun.length} tests were not run`);
+      lines.push(`failed: ${this.#failure.message}, and CI=true`);
+    }
+    lines.push(`${results.numPassedTests} passed, ${failed} failed`);
+    // Jest's own summary comes after its reporters.
+    process.once('exit', () => console.log(lines.join('\n')));
+  }
+
+  getLastError() {
+    return this.#failure;
+  }
+}
