@@ -5,7 +5,7 @@ import type { Answer, Asked } from './worker/answer.ts';
 import { jsonAnswer } from './worker/answer.ts';
 import { anthropicAnswer } from './worker/anthropic.ts';
 import { type Behaviour, combine, type Exchange, ordinary } from './worker/behaviours.ts';
-import { type EngineName, engineAnswer } from './worker/engine.ts';
+import { type EngineName, engineAnswer, ownerOf } from './worker/engine.ts';
 import { fieldsOf } from './worker/fields.ts';
 import { mediaAnswer } from './worker/media.ts';
 import { ollamaAnswer } from './worker/ollama.ts';
@@ -91,6 +91,7 @@ const kept = 1_048_576;
 /** Starts an inference worker that answers every endpoint of CONTRACT.md section 1, recorded and programmable. */
 export const startWorker = async (options: StandInOptions): Promise<StandIn> => {
   const { name, engine = 'localai', host = '127.0.0.1' } = options;
+  const owner = ownerOf[engine];
   let models = options.models ?? ['test-model'];
   let reported: Parameters<StandIn['report']>[0];
   let treatment: Treatment | undefined;
@@ -174,7 +175,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
       const path = decodeURIComponent(recorded.path.split('?', 1)[0] ?? '/');
       const { method, headers, fields } = recorded;
       const origin = `http://${host}:${port}`;
-      const asked: Asked = { name, method, path, headers, fields, files, models, origin };
+      const asked: Asked = { name, method, path, headers, fields, files, models, owner, origin };
       response.setHeader('x-stand-in', name);
       const probe = engineAnswer(engine, probeState(), asked);
       if (probe || method === 'GET' || method === 'HEAD') {

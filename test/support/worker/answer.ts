@@ -23,6 +23,8 @@ export interface Asked {
   /** Files of a multipart body by field name: their sizes in bytes. */
   readonly files: Readonly<Record<string, number>>;
   readonly models: readonly string[];
+  /** What its model list says owns the models: servers put their own name there. */
+  readonly owner: string;
   /** `http://host:port` of the stand-in itself. */
   readonly origin: string;
 }

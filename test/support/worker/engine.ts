@@ -1,5 +1,5 @@
 import { type Answer, type Asked, jsonAnswer, textAnswer } from './answer.ts';
-import { ollamaAnswer } from './ollama.ts';
+import { ollamaLists } from './ollama.ts';
 import { openaiAnswer } from './openai.ts';
 
 /** Whose health and load endpoints a stand-in has. */
@@ -52,12 +52,19 @@ const healthOr =
   ({ healthy }) =>
     healthy ? alive : unavailable(message);
 
+const alive =
+  (answer: (asked: Asked) => Answer | undefined): Probe =>
+  ({ healthy }, asked) =>
+    (healthy ? answer(asked) : undefined) ?? unavailable('stopping');
+
 /** Ollama and plain OpenAI servers have no health path of their own: what is asked instead is their cheapest GET. */
 const engines: Readonly<Record<EngineName, Readonly<Record<string, Probe>>>> = {
   localai: {
     '/readyz': healthOr(textAnswer('OK'), 'not ready'),
     '/healthz': healthOr(textAnswer('OK'), 'not healthy'),
-    '/version': () => jsonAnswer({ version: 'v4.9.0' }),
+    '/.well-known/localai.json': () => jsonAnswer({ version: 'v4.9.0', endpoints: { chat: '/v1/chat/completions' } }),
+    '/api/version': () => jsonAnswer({ version: '0.9.0' }),
+    '/api/tags': (_, asked) => ollamaLists(asked) ?? unavailable('stopping'),
     '/system': (_, { models }) => jsonAnswer({ backends: ['llama-cpp'], loaded_models: models.map((id) => ({ id })) }),
   },
   vllm: {
@@ -73,14 +80,24 @@ const engines: Readonly<Record<EngineName, Readonly<Record<string, Probe>>>> = {
     '/metrics': llamaMetrics,
   },
   ollama: {
-    '/api/version': (state, asked) => (state.healthy ? ollamaAnswer(asked) : undefined) ?? unavailable('stopping'),
-    '/api/tags': (state, asked) => (state.healthy ? ollamaAnswer(asked) : undefined) ?? unavailable('stopping'),
-    '/api/ps': (state, asked) => (state.healthy ? ollamaAnswer(asked) : undefined) ?? unavailable('stopping'),
+    '/': alive(ollamaLists),
+    '/api/version': alive(ollamaLists),
+    '/api/tags': alive(ollamaLists),
+    '/api/ps': alive(ollamaLists),
   },
   openai: {
     '/healthz': healthOr(ok, 'not healthy'),
-    '/v1/models': (state, asked) => (state.healthy ? openaiAnswer(asked) : undefined) ?? unavailable('stopping'),
+    '/v1/models': alive(openaiAnswer),
   },
+};
+
+/** What each engine's model list says owns the models. */
+export const ownerOf: Readonly<Record<EngineName, string>> = {
+  localai: '',
+  vllm: 'vllm',
+  llamacpp: 'llamacpp',
+  ollama: 'library',
+  openai: 'organization-owner',
 };
 
 /** What an engine says on its health, identity and load paths; undefined when it does not have the path. */

@@ -96,6 +96,9 @@ const gets: Readonly<Record<string, (asked: Asked) => Answer>> = {
   '/': () => textAnswer('Ollama is running'),
 };
 
-/** Answers of an Ollama server; undefined for other paths. */
+/** Answers of Ollama's POST endpoints; undefined for other paths. */
 export const ollamaAnswer = (asked: Asked): Answer | undefined =>
-  (asked.method === 'POST' ? posts : gets)[asked.path]?.(asked);
+  asked.method === 'POST' ? posts[asked.path]?.(asked) : undefined;
+
+/** What gives an Ollama server away, and its model lists. */
+export const ollamaLists = (asked: Asked): Answer | undefined => gets[asked.path]?.(asked);

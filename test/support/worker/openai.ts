@@ -185,7 +185,7 @@ const responses = (asked: Asked): Answer => {
 const models = (asked: Asked): Answer =>
   jsonAnswer({
     object: 'list',
-    data: asked.models.map((id) => ({ id, object: 'model', created, owned_by: asked.name })),
+    data: asked.models.map((id) => ({ id, object: 'model', created, owned_by: asked.owner })),
   });
 
 /** Answers of an OpenAI-compatible server for its text endpoints; undefined for other paths. */

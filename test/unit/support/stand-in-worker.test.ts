@@ -92,6 +92,17 @@ describe('what it answers', () => {
     expect((await fetchAll(other.url + path)).status).toBe(503);
   });
 
+  test.each([
+    ['localai', '/.well-known/localai.json', '"endpoints"'],
+    ['vllm', '/v1/models', '"owned_by":"vllm"'],
+    ['llamacpp', '/props', 'default_generation_settings'],
+    ['ollama', '/', 'Ollama is running'],
+  ] as const)('%s gives itself away on %s', async (engine, path, words) => {
+    await using other = await startWorker({ name: 'beta', engine });
+    expect((await fetchAll(other.url + path)).text).toContain(words);
+    expect((await fetchAll(worker.url + path)).text.includes(words)).toBe(engine === 'localai');
+  });
+
   test('its load in the words of its engine', async () => {
     await using vllm = await startWorker({ name: 'beta', engine: 'vllm' });
     vllm.report({ running: 3, waiting: 2 });
