@@ -3,16 +3,23 @@ import { createAnthropicRoutes } from './api/anthropic-messages.ts';
 import { type Dialect, errorBody } from './api/dialect.ts';
 import { createOllamaEmbedRoute, createOpenAiEmbeddingsRoute } from './api/embeddings.ts';
 import { createHealthRoutes } from './api/health.ts';
+import { createImageRoutes } from './api/images.ts';
 import { createModelsRoute } from './api/models.ts';
 import { createOllamaChatRoutes } from './api/ollama-chat.ts';
 import { createOllamaModelRoutes } from './api/ollama-models.ts';
 import { createOpenAiChatRoute } from './api/openai-chat.ts';
 import { createOpenAiCompletionsRoute } from './api/openai-completions.ts';
 import { createOpenAiResponsesRoute } from './api/openai-responses.ts';
+import { createRerankRoute } from './api/rerank.ts';
+import { createSpeechRoutes } from './api/speech.ts';
+import { createTranscriptionRoutes } from './api/transcriptions.ts';
+import { unavailableRoutes } from './api/unavailable.ts';
+import { createVadRoute } from './api/vad.ts';
 import { EngineInputError } from './engines/engine.ts';
 import type { Engines } from './engines/index.ts';
 import { ApiError } from './http/api-error.ts';
 import { createRouteTable } from './http/route.ts';
+import { createImageStore } from './images/store.ts';
 
 const toApiError = (error: unknown): ApiError => {
   if (error instanceof ApiError) return error;
@@ -50,6 +57,12 @@ export const createDemoServer = ({ id, engines }: { id: string; engines: Engines
     ...createOllamaChatRoutes(engines),
     createOllamaEmbedRoute(engines),
     ...createOllamaModelRoutes(engines),
+    createRerankRoute(engines),
+    ...createSpeechRoutes(engines),
+    ...createTranscriptionRoutes(engines),
+    createVadRoute(engines),
+    ...createImageRoutes(engines, createImageStore()),
+    ...unavailableRoutes,
     createModelsRoute(engines),
     ...createHealthRoutes(id, engines),
   ]);

@@ -1,6 +1,10 @@
 import { basename } from 'node:path';
 import { ApiError } from '../http/api-error.ts';
+import type { SpeechInput, SpeechOutput } from './flite.ts';
 import { createEngineHost, type EngineHost } from './host.ts';
+import { isPocketsphinxInstalled, type TranscriptInput, type TranscriptOutput } from './pocketsphinx.ts';
+import type { ImageInput, ImageOutput } from './procedural-image.ts';
+import type { VadInput, VadOutput } from './ten-vad.ts';
 import type { TextInput, TextOutput } from './text-engine.ts';
 import type { EmbedInput, EmbedOutput } from './use-lite.ts';
 
@@ -8,6 +12,10 @@ import type { EmbedInput, EmbedOutput } from './use-lite.ts';
 interface Capabilities {
   text: [TextInput, TextOutput];
   embedding: [EmbedInput, EmbedOutput];
+  speech: [SpeechInput, SpeechOutput];
+  vad: [VadInput, VadOutput];
+  image: [ImageInput, ImageOutput];
+  transcription: [TranscriptInput, TranscriptOutput];
 }
 
 export type Capability = keyof Capabilities;
@@ -42,6 +50,9 @@ export interface Engines {
   close(): Promise<void>;
 }
 
+const MISSING_POCKETSPHINX =
+  'Transcription needs PocketSphinx on this machine: on Debian or Ubuntu, apt-get install --no-install-recommends pocketsphinx pocketsphinx-en-us, then start again.';
+
 const host = <Input, Output>(name: string, slots = 1): EngineHost<Input, Output> =>
   createEngineHost({ file: new URL(`./${name}.ts`, import.meta.url), slots });
 
@@ -50,6 +61,10 @@ export const createEngines = ({ gguf }: { gguf?: string } = {}): Engines => {
   const served: Served = {
     text: gguf ? { id: basename(gguf, '.gguf'), engine: host('gguf', 2) } : { id: 'ngram', engine: host('ngram', 16) },
     embedding: { id: 'use-lite', engine: host('use-lite') },
+    speech: { id: 'flite', engine: host('flite') },
+    vad: { id: 'ten-vad', engine: host('ten-vad') },
+    image: { id: 'procedural-image', engine: host('procedural-image') },
+    ...(isPocketsphinxInstalled() ? { transcription: { id: 'pocketsphinx', engine: host('pocketsphinx') } } : {}),
   };
   const entries = Object.entries(served) as [Capability, ServedModel<never, unknown>][];
   const all = entries.map(([, model]) => model);
@@ -60,12 +75,13 @@ export const createEngines = ({ gguf }: { gguf?: string } = {}): Engines => {
     models,
     select(capability, requested) {
       const name = requested?.replace(/:latest$/, '');
-      if (name && !models.includes(name)) {
+      const isMissing = name === 'pocketsphinx' && !served.transcription;
+      if (name && !models.includes(name) && !isMissing) {
         const message = `The model '${requested}' is not here. This demo worker has: ${models.join(', ')}.`;
         throw new ApiError(404, message, { code: 'model_not_found', param: 'model' });
       }
       const model = served[capability];
-      if (!model) throw new ApiError(501, `This demo worker has no engine for this (${capability}).`);
+      if (!model) throw new ApiError(501, MISSING_POCKETSPHINX);
       if (name && name !== model.id) {
         throw new ApiError(400, `The model '${requested}' cannot do this; use '${model.id}'.`, { param: 'model' });
       }

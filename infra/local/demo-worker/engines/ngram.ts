@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRandom, trainNgramModel } from '../text/ngram-model.ts';
+import { createRandom } from '../random.ts';
+import { trainNgramModel } from '../text/ngram-model.ts';
 import { PARAGRAPH, tokenize } from '../text/tokenizer.ts';
 import type { LoadEngine } from './engine.ts';
 import type { TextInput, TextOutput } from './text-engine.ts';

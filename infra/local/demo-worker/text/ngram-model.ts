@@ -1,12 +1,10 @@
+import type { Random } from '../random.ts';
 import { PARAGRAPH, tokenize } from './tokenizer.ts';
 
 const ORDER = 4;
 const MAX_VOCABULARY = 0x10000;
 /** How much likelier a word becomes when the prompt has it. */
 const TOPIC_WEIGHT = 6;
-
-/** A source of numbers in [0, 1). */
-export type Random = () => number;
 
 /** Token ids, most recent last. */
 export type Context = readonly number[];
@@ -22,18 +20,6 @@ export interface NgramModel {
   /** A context to begin a reply with: as the text begins a sentence that has a word of the topic, else a paragraph. */
   opening(random: Random, topic: ReadonlySet<number>): number[];
 }
-
-/** Mulberry32: small, fast, good enough to draw words. */
-export const createRandom = (seed: number): Random => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-};
 
 /** An element of which the algorithm knows that it is there. */
 const at = (array: ArrayLike<number>, index: number) => array[index] as number;
