@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { engineNames } from './engines/index.ts';
-import { policyNames } from './router/policies/index.ts';
+import { type PolicyName, policyNames } from './router/policies/index.ts';
 import type { Worker } from './worker.ts';
 
 /** A setting that cannot be used; `variable` names it. */
@@ -30,7 +30,12 @@ const number = (minimum: number, maximum: number) =>
   );
 const list = v.pipe(
   v.string(),
-  v.transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean)),
+  v.transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  ),
 );
 const httpUrl = v.pipe(
   v.string(),
@@ -69,9 +74,7 @@ const workers = v.pipe(
   }),
   v.array(worker, 'must be a JSON array of workers or a comma-separated list of URLs'),
   v.check((all) => new Set(all.map(({ id }) => id)).size === all.length, 'ids must be unique'),
-  v.transform((all) =>
-    all.map((one): Worker => ({ engine: 'localai', ...one, name: one.id, status: 'healthy' })),
-  ),
+  v.transform((all) => all.map((one): Worker => ({ engine: 'localai', ...one, name: one.id, status: 'healthy' }))),
 );
 
 /** Every variable, its default and its type (CONTRACT.md 8). */
@@ -82,7 +85,12 @@ const schema = v.object({
   LOCALAI_ADMIN_KEY: v.optional(list, ''),
   GATEWAY_ALLOW_ANONYMOUS: v.optional(flag, 'false'),
   GATEWAY_SSM_PREFIX: v.optional(
-    v.pipe(v.string(), v.trim(), v.regex(/^\/[\w./-]*\w\/?$/, 'must be a parameter path such as /localai-gateway/dev'), v.transform((text) => text.replace(/\/+$/, ''))),
+    v.pipe(
+      v.string(),
+      v.trim(),
+      v.regex(/^\/[\w./-]*\w\/?$/, 'must be a parameter path such as /localai-gateway/dev'),
+      v.transform((text) => text.replace(/\/+$/, '')),
+    ),
   ),
   GATEWAY_CONFIG_TTL_SECONDS: v.optional(number(0.1, 86_400), '10'),
   GATEWAY_POLICY: v.optional(v.picklist(policyNames, `must be one of ${policyNames.join(', ')}`), 'affinity'),
@@ -109,7 +117,7 @@ export interface Config {
   readonly allowAnonymous: boolean;
   readonly ssmPrefix: string | undefined;
   readonly configTtlMs: number;
-  readonly policy: string;
+  readonly policy: PolicyName;
   readonly maxAttempts: number;
   readonly connectTimeoutMs: number;
   /** `undefined`: 120 s for streams, the deadline for buffered requests. */
@@ -122,7 +130,11 @@ export interface Config {
   readonly uploadBucket: string | undefined;
   readonly uploadMaxBytes: number;
   readonly edgeSecret: string | undefined;
+  /** The AWS SDK's own variables: region, credentials, endpoints. */
+  readonly aws: Environment;
 }
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 const seconds = (value: number) => value * 1000;
 
@@ -131,8 +143,10 @@ const seconds = (value: number) => value * 1000;
  * @param env usually `process.env`; an empty string counts as not given.
  * @throws {ConfigError} naming the first variable that is unknown (`GATEWAY_*`) or does not parse.
  */
-export const parseConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
-  const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => value && /^(GATEWAY|LOCALAI)_/.test(name)));
+export const parseConfig = (env: Environment): Config => {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => value && /^(GATEWAY|LOCALAI)_/.test(name)),
+  );
   const unknown = Object.keys(given).find((name) => name.startsWith('GATEWAY_') && !(name in schema.entries));
   if (unknown) throw new ConfigError(unknown, 'is not a setting of the gateway');
   const result = v.safeParse(schema, given, { abortEarly: true });
@@ -165,5 +179,9 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     uploadBucket: settings.GATEWAY_UPLOAD_BUCKET,
     uploadMaxBytes: settings.GATEWAY_UPLOAD_MAX_BYTES,
     edgeSecret: settings.GATEWAY_EDGE_SECRET,
+    aws: Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('AWS_'))),
   };
 };
+
+/** The one place where the process's environment is read. */
+export const readConfig = (env: Environment = process.env): Config => parseConfig(env);

@@ -63,9 +63,14 @@ export class NotFoundError extends GatewayError {
 /** 404 for a model. */
 export class ModelNotFoundError extends GatewayError {
   constructor(model: string) {
-    super(404, 'model_not_found', `The model '${model}' does not exist on this gateway. GET /v1/models lists the models that do.`, {
-      param: 'model',
-    });
+    super(
+      404,
+      'model_not_found',
+      `The model '${model}' does not exist on this gateway. GET /v1/models lists the models that do.`,
+      {
+        param: 'model',
+      },
+    );
   }
 }
 

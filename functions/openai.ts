@@ -1,0 +1,3 @@
+import { createGateway } from '../lib/gateway.ts';
+
+export const handler = createGateway('openai');

@@ -1,0 +1,182 @@
+import type { InferenceRequest } from './endpoints/inference-request.ts';
+import { GatewayError, TimeoutError, UpstreamError } from './errors.ts';
+import { holdFirstEvent } from './first-event.ts';
+import type { GatewayRequest } from './http/event.ts';
+import type { PrimedBody } from './relay.ts';
+import type { Route, Router } from './router/router.ts';
+import { type Upstream, UpstreamFailure, type UpstreamResponse } from './upstream/client.ts';
+import { type Outcome, retryAfterSeconds, verdict } from './upstream/failover.ts';
+import { localLocation, toClient, toWorker } from './upstream/headers.ts';
+import type { Worker } from './worker.ts';
+
+/** A worker's answer whose first byte is here. */
+export interface Answered {
+  readonly worker: Worker;
+  readonly status: number;
+  /** Already filtered for the client. */
+  readonly headers: Record<string, string>;
+  readonly body: PrimedBody;
+}
+
+export interface AttemptsOptions {
+  readonly router: Router;
+  readonly upstream: Upstream;
+  readonly request: GatewayRequest;
+  readonly inference: InferenceRequest;
+  readonly route: Omit<Route, 'tried' | 'signal' | 'holder'>;
+  readonly maxAttempts: number;
+  /** `undefined`: only the invocation's deadline counts. */
+  readonly firstByteMs: number | undefined;
+}
+
+/** One request's way through the workers until one of them has answered. */
+export interface Attempts {
+  readonly answered: Promise<Answered>;
+  /** Who is being waited for. */
+  readonly worker: Worker | undefined;
+  /** How many workers were tried. */
+  readonly count: number;
+  /** From here on there is no other worker: something was sent to the client. */
+  commit(): void;
+  /** Gives the present worker up, if there is another one. @returns whether there was. */
+  giveUp(): boolean;
+}
+
+const isEventStream = (headers: UpstreamResponse['headers']) =>
+  /^text\/event-stream\b/i.test(headers['content-type'] ?? '');
+
+const prime = async ({ status, headers, body }: UpstreamResponse) => {
+  const rest: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();
+  const first = await rest.next();
+  const primed: PrimedBody = { first: first.done ? [] : [first.value], rest };
+  return status === 200 && isEventStream(headers) ? holdFirstEvent(primed) : { body: primed, error: undefined };
+};
+
+/** What the client is told when nobody could answer. */
+const exhausted = (outcome: Outcome): GatewayError => {
+  if (outcome.kind === 'failure' && outcome.failure.kind === 'timeout') {
+    return new TimeoutError('No worker sent the first byte in time.');
+  }
+  return new UpstreamError(
+    'No worker could answer this request.',
+    outcome.kind === 'failure' ? outcome.failure : undefined,
+  );
+};
+
+/** The worker's own word for "later", which the client gets to read. */
+const isBusy = (status: number) => status === 429 || status === 503;
+
+/** Starts at once; before the first byte a failing worker is replaced by another one (CONTRACT.md 5 and 6). */
+export const startAttempts = (options: AttemptsOptions): Attempts => {
+  const { router, upstream, request, inference, maxAttempts, firstByteMs } = options;
+  const { signal } = request.deadline;
+  const tried = new Set<string>();
+  const route: Route = { ...options.route, tried, signal, holder: request.holder };
+  let worker: Worker | undefined;
+  let isCommitted = false;
+  let isLast = false;
+  let retryAfter: number | undefined;
+  let stop: (kind: UpstreamFailure['kind']) => void = () => {};
+
+  const canMove = () => !isCommitted && !isLast && tried.size < maxAttempts && router.hasNext(route);
+
+  /** Sends the request to one worker and waits for its first byte. */
+  const attempt = async (target: Worker) => {
+    const controller = new AbortController();
+    let stopped: UpstreamFailure['kind'] | undefined;
+    stop = (kind) => {
+      stopped ??= kind;
+      controller.abort();
+    };
+    const abort = () => controller.abort();
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    const timer = firstByteMs === undefined ? undefined : setTimeout(() => stop('timeout'), firstByteMs);
+    let response: UpstreamResponse | undefined;
+    try {
+      response = await upstream.send({
+        worker: target,
+        method: request.method,
+        path: inference.path,
+        headers: toWorker(request, target.apiKey),
+        body: inference.body,
+        signal: controller.signal,
+      });
+      const { body, error } = await prime(response);
+      const status = error?.status ?? response.status;
+      const outcome: Outcome = { kind: 'response', status };
+      return { outcome, response, body, error };
+    } catch (cause) {
+      const failure = cause instanceof UpstreamFailure ? cause : new UpstreamFailure('reset', true, cause);
+      const kind = signal.aborted ? 'aborted' : (stopped ?? failure.kind);
+      const outcome: Outcome = { kind: 'failure', failure: new UpstreamFailure(kind, failure.sent, cause) };
+      return { outcome };
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  const answer = (target: Worker, { response, body, error }: Awaited<ReturnType<typeof attempt>>): Answered => {
+    if (!response || !body) throw new UpstreamError('No worker could answer this request.');
+    if (error) {
+      response.discard();
+      throw new GatewayError(error.status, 'upstream_error', error.message, { retryAfter });
+    }
+    const headers = toClient(response.headers);
+    if (headers.location !== undefined) {
+      const location = localLocation(headers.location, target.url);
+      if (location === undefined) {
+        response.discard();
+        throw new UpstreamError('The worker answered with a redirect to another place.');
+      }
+      headers.location = location;
+    }
+    if (retryAfter !== undefined && isBusy(response.status)) headers['retry-after'] = String(retryAfter);
+    return { worker: target, status: response.status, headers, body };
+  };
+
+  const run = async (): Promise<Answered> => {
+    worker = await router.pick(route);
+    for (;;) {
+      if (!worker) throw new UpstreamError('No worker could answer this request.');
+      tried.add(worker.id);
+      const result = await attempt(worker);
+      const { outcome, response } = result;
+      const decision = verdict(outcome);
+      if (decision === 'answer') return answer(worker, result);
+      if (decision === 'stop') throw signal.reason;
+      router.failed(worker);
+      const wait = retryAfterSeconds(response?.headers['retry-after'], Date.now());
+      if (wait !== undefined) retryAfter = Math.min(wait, retryAfter ?? wait);
+      if (!canMove()) {
+        if (outcome.kind === 'response' && isBusy(outcome.status)) return answer(worker, result);
+        response?.discard();
+        throw exhausted(outcome);
+      }
+      response?.discard();
+      isLast = decision === 'last';
+      worker = await router.pick(route);
+    }
+  };
+
+  const answered = run();
+  // Whoever waits for it sees the failure; until then it must not end the process as an unhandled one.
+  answered.catch(() => {});
+  return {
+    answered,
+    get worker() {
+      return worker;
+    },
+    get count() {
+      return tried.size;
+    },
+    commit: () => {
+      isCommitted = true;
+    },
+    giveUp: () => {
+      if (!canMove()) return false;
+      stop('unreachable');
+      return true;
+    },
+  };
+};

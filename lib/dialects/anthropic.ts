@@ -1,0 +1,44 @@
+import type { GatewayError } from '../errors.ts';
+import { createSseTail } from '../http/sse.ts';
+import type { Dialect, StreamFormat } from './dialect.ts';
+
+/** Anthropic's own error types by status (API reference, "Errors"). */
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+};
+
+const errorBody = ({ status, message }: GatewayError, correlationId: string): string =>
+  JSON.stringify({
+    type: 'error',
+    error: { type: TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'), message },
+    request_id: correlationId,
+  });
+
+export const anthropic: Dialect = { name: 'anthropic', errorBody, correlationHeaders: ['request-id'] };
+
+/** Messages: ended by `message_stop`, or by the worker's own `event: error`. */
+export const messageStream: StreamFormat = {
+  contentType: 'text/event-stream',
+  keepAlive: 'event: ping\ndata: {"type": "ping"}\n\n',
+  watch: () => {
+    const tail = createSseTail((line) => /^(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:message_stop|error)\b/.test(line));
+    const closing = () => (tail.atBoundary ? '' : '\n\n');
+    return {
+      push: tail.push,
+      get atBoundary() {
+        return tail.atBoundary;
+      },
+      get terminated() {
+        return tail.terminated;
+      },
+      finish: () => (tail.terminated ? closing() : undefined),
+      fail: (error, correlationId) => `${closing()}event: error\ndata: ${errorBody(error, correlationId)}\n\n`,
+    };
+  },
+};

@@ -1,0 +1,32 @@
+import type { GatewayError } from '../errors.ts';
+
+/** How one client family wants to be spoken to. */
+export interface Dialect {
+  readonly name: 'openai' | 'anthropic' | 'ollama';
+  /** @returns the JSON text of an error body. */
+  errorBody(error: GatewayError, correlationId: string): string;
+  /** Headers beside `x-correlation-id` and `x-request-id` that carry the correlation id. */
+  readonly correlationHeaders: readonly string[];
+}
+
+/** Watches one stream go by. */
+export interface StreamWatch {
+  /** Shows the next bytes on their way to the client. */
+  push(chunk: Uint8Array): void;
+  /** Something else may be put here without breaking an event or line. */
+  readonly atBoundary: boolean;
+  /** The operation's terminal marker has gone by. */
+  readonly terminated: boolean;
+  /** @returns what to write behind a clean end, or `undefined` when the worker ended without its terminal marker. */
+  finish(): string | undefined;
+  /** @returns what to write behind a cut: closes a half-written event, then says the error in the dialect. */
+  fail(error: GatewayError, correlationId: string): string;
+}
+
+/** How an operation's stream is framed, kept alive and ended (CONTRACT.md 1 and 6). */
+export interface StreamFormat {
+  readonly contentType: 'text/event-stream' | 'application/x-ndjson';
+  /** What a silent worker's client hears, if anything. */
+  readonly keepAlive?: string;
+  watch(): StreamWatch;
+}

@@ -1,0 +1,95 @@
+import type { GatewayError } from '../errors.ts';
+import { createSseTail } from '../http/sse.ts';
+import type { Dialect, StreamFormat } from './dialect.ts';
+
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  429: 'rate_limit_error',
+};
+
+const errorObject = ({ status, code, message, param }: GatewayError) => ({
+  message,
+  type: TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error'),
+  code,
+  param: param ?? null,
+});
+
+/** OpenAI's error object; also what Jina (rerank) and LocalAI clients read. */
+export const openai: Dialect = {
+  name: 'openai',
+  errorBody: (error) => JSON.stringify({ error: errorObject(error) }),
+  correlationHeaders: [],
+};
+
+const DONE = 'data: [DONE]\n\n';
+const isDone = (line: string) => /^data: ?\[DONE\]\s*$/.test(line);
+// An unescaped quote stands in JSON only around a key or value, so model output cannot forge this.
+const FINISH_REASON = /"finish_reason"\s*:\s*"/;
+const ERROR_EVENT = /(?:^|\n)(?:event: ?error\r?\n)?data: ?\{\s*"(?:type"\s*:\s*"error"|error"\s*:)/;
+
+interface SseOptions {
+  /** Recognises the terminal marker by the start of its line. */
+  isTerminal(line: string): boolean;
+  /**
+   * Judges a clean end without a marker by the last bytes.
+   * @returns what is missing behind it, or `undefined` when the operation was not complete.
+   */
+  complete(recent: string): string | undefined;
+}
+
+/** An SSE stream in OpenAI's manner: errors are `data: {"error":...}` followed by `[DONE]`. */
+const sse = ({ isTerminal, complete }: SseOptions): StreamFormat => ({
+  contentType: 'text/event-stream',
+  keepAlive: ': keep-alive\n\n',
+  watch: () => {
+    const tail = createSseTail(isTerminal);
+    const closing = () => (tail.atBoundary ? '' : '\n\n');
+    return {
+      push: tail.push,
+      get atBoundary() {
+        return tail.atBoundary;
+      },
+      get terminated() {
+        return tail.terminated;
+      },
+      finish() {
+        if (tail.terminated) return closing();
+        const missing = complete(tail.recent());
+        return missing === undefined ? undefined : closing() + missing;
+      },
+      fail: (error) => `${closing()}data: ${JSON.stringify({ error: errorObject(error) })}\n\n${DONE}`,
+    };
+  },
+});
+
+const lastEvent = (recent: string): string =>
+  recent
+    .trimEnd()
+    .split(/\r?\n\r?\n/)
+    .at(-1) ?? '';
+
+/** Chat and text completions: `[DONE]`; behind a `finish_reason` or the worker's own error it is added. */
+export const completionStream = sse({
+  isTerminal: isDone,
+  complete: (recent) => (FINISH_REASON.test(recent) || ERROR_EVENT.test(lastEvent(recent)) ? DONE : undefined),
+});
+
+/** Typed events: the type stands in the `event:` line, or in the data. */
+const typedStream = (types: string): StreamFormat => {
+  const start = new RegExp(`^(?:event: ?|data: ?\\{\\s*"type"\\s*:\\s*")(?:${types})\\b`);
+  const anywhere = new RegExp(`"type"\\s*:\\s*"(?:${types})"`);
+  return sse({
+    isTerminal: (line) => start.test(line) || isDone(line),
+    complete: (recent) => (anywhere.test(lastEvent(recent)) ? '' : undefined),
+  });
+};
+
+/** Responses: `response.completed`, `.incomplete`, `.failed`, or the worker's own `error`. */
+export const responseStream = typedStream('response\\.(?:completed|incomplete|failed)|error');
+
+/** Transcription and translation: `transcript.text.done`, `[DONE]`, or the worker's own `error`. */
+export const transcriptStream = typedStream('transcript\\.text\\.done|error');
+
+/** SSE of a kind we do not know: a clean end is an end. */
+export const anyStream = sse({ isTerminal: isDone, complete: () => '' });

@@ -1,0 +1,19 @@
+import { anthropic, messageStream } from '../dialects/anthropic.ts';
+import type { Endpoint } from './endpoint.ts';
+import { anthropicPrefix } from './prefix.ts';
+
+const common = {
+  kind: 'forwarded',
+  families: ['anthropic'],
+  methods: ['POST'],
+  dialect: anthropic,
+  input: 'json',
+  modelField: 'model',
+  required: { messages: 'array' },
+  prefix: anthropicPrefix,
+} as const;
+
+export const anthropicEndpoints: readonly Endpoint[] = [
+  { ...common, operation: 'messages', paths: ['/v1/messages', '/messages'], stream: messageStream },
+  { ...common, operation: 'count_tokens', paths: ['/v1/messages/count_tokens', '/messages/count_tokens'] },
+];

@@ -1,0 +1,31 @@
+import { openai, transcriptStream } from '../dialects/openai.ts';
+import type { Endpoint } from './endpoint.ts';
+
+const common = { kind: 'forwarded', families: ['audio'], methods: ['POST'], dialect: openai } as const;
+const multipart = { ...common, input: 'multipart', modelField: 'model' } as const;
+const elevenLabs = { ...common, input: 'json', modelField: 'model_id' } as const;
+
+export const audioEndpoints: readonly Endpoint[] = [
+  {
+    ...multipart,
+    operation: 'transcription',
+    paths: ['/v1/audio/transcriptions', '/audio/transcriptions'],
+    stream: transcriptStream,
+  },
+  {
+    ...multipart,
+    operation: 'translation',
+    paths: ['/v1/audio/translations', '/audio/translations'],
+    stream: transcriptStream,
+  },
+  { ...multipart, operation: 'diarization', paths: ['/v1/audio/diarization', '/audio/diarization'] },
+  {
+    ...common,
+    operation: 'speech',
+    paths: ['/v1/audio/speech', '/audio/speech', '/tts', '/v1/tts'],
+    input: 'json',
+    modelField: 'model',
+  },
+  { ...elevenLabs, operation: 'text_to_speech', paths: ['/v1/text-to-speech/{voice}'] },
+  { ...elevenLabs, operation: 'sound_generation', paths: ['/v1/sound-generation'] },
+];

@@ -1,0 +1,69 @@
+import type { Dialect, StreamFormat } from '../dialects/dialect.ts';
+import type { Snapshot } from '../discovery/source.ts';
+import type { GatewayRequest } from '../http/event.ts';
+import type { Reply } from '../http/reply.ts';
+
+/** A deployed function that serves endpoints. */
+export type Family = 'openai' | 'anthropic' | 'ollama' | 'audio' | 'images' | 'rerank' | 'vad' | 'nodes';
+
+/** The families that reach workers. */
+export const INFERENCE: readonly Family[] = ['openai', 'anthropic', 'ollama', 'audio', 'images', 'rerank', 'vad'];
+export const EVERY: readonly Family[] = [...INFERENCE, 'nodes'];
+
+/** What a conversation starts with: the text that decides where its cached prefix lives. */
+export interface Prefix {
+  readonly system: string;
+  readonly firstUser: string;
+}
+
+interface Common {
+  /** Snake-case name of what is done, bounded in number: a key of logs and metrics. */
+  readonly operation: string;
+  /** The functions that serve it. */
+  readonly families: readonly Family[];
+  /** `undefined`: any method. */
+  readonly methods: readonly string[] | undefined;
+  /**
+   * The canonical path first, then its aliases. `{model}` and `{id}` match the rest of the path, `{voice}` one
+   * segment.
+   */
+  readonly paths: readonly string[];
+  readonly dialect: Dialect;
+}
+
+/** Endpoints that a worker answers. */
+export interface ForwardedEndpoint extends Common {
+  readonly kind: 'forwarded';
+  readonly input: 'json' | 'multipart';
+  /** The field that names the model. */
+  readonly modelField: 'model' | 'model_id' | 'name';
+  /** Fields the gateway itself must be able to read. */
+  readonly required?: Readonly<Record<string, 'array'>>;
+  /** What the endpoint streams as, where it streams text; other streams are bytes. */
+  readonly stream?: StreamFormat;
+  /** Whether a request without `stream` streams. */
+  readonly streamsByDefault?: boolean;
+  /** Reads what the affinity keys are made of. */
+  readonly prefix?: (body: Readonly<Record<string, unknown>>) => Prefix | undefined;
+  /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */
+  readonly check?: (body: Readonly<Record<string, unknown>>) => void;
+}
+
+/** What an endpoint that the gateway answers itself may look at. */
+export interface AnswerContext {
+  readonly request: GatewayRequest;
+  readonly params: Readonly<Record<string, string>>;
+  /** @throws {UnavailableError} while there is no configuration to serve from. */
+  snapshot(): Promise<Snapshot>;
+}
+
+/** Endpoints that the gateway answers itself. */
+export interface AnsweredEndpoint extends Common {
+  readonly kind: 'answered';
+  /** `none`: `/healthz` and its like; `admin`: an admin key. Default: an API key. */
+  readonly access?: 'none' | 'admin';
+  readonly input?: 'json';
+  answer(context: AnswerContext): Reply | Promise<Reply>;
+}
+
+export type Endpoint = ForwardedEndpoint | AnsweredEndpoint;

@@ -1,0 +1,24 @@
+import { openai } from '../dialects/openai.ts';
+import { json } from '../http/reply.ts';
+import { type Endpoint, EVERY } from './endpoint.ts';
+
+const common = {
+  kind: 'answered',
+  families: EVERY,
+  methods: ['GET', 'HEAD'],
+  dialect: openai,
+  access: 'none',
+} as const;
+
+export const healthEndpoints: readonly Endpoint[] = [
+  { ...common, operation: 'healthz', paths: ['/healthz'], answer: () => json(200, { status: 'ok' }) },
+  {
+    ...common,
+    operation: 'readyz',
+    paths: ['/readyz'],
+    answer: async ({ snapshot }) => {
+      await snapshot();
+      return json(200, { status: 'ready' });
+    },
+  },
+];

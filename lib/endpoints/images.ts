@@ -1,0 +1,26 @@
+import { openai } from '../dialects/openai.ts';
+import type { Endpoint } from './endpoint.ts';
+
+const common = {
+  kind: 'forwarded',
+  families: ['images'],
+  methods: ['POST'],
+  dialect: openai,
+  modelField: 'model',
+} as const;
+
+export const imagesEndpoints: readonly Endpoint[] = [
+  {
+    ...common,
+    operation: 'image_generation',
+    paths: ['/v1/images/generations', '/images/generations'],
+    input: 'json',
+  },
+  {
+    ...common,
+    operation: 'inpainting',
+    paths: ['/v1/images/inpainting', '/images/inpainting'],
+    input: 'multipart',
+  },
+  { ...common, operation: 'image_edit', paths: ['/v1/images/edits', '/images/edits'], input: 'multipart' },
+];

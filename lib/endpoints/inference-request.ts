@@ -1,0 +1,109 @@
+import { InvalidRequestError, NotFoundError } from '../errors.ts';
+import type { GatewayRequest } from '../http/event.ts';
+import { replaceField as replaceJsonField } from '../http/json-body.ts';
+import { type Fields, peekFields, replaceField as replaceFormField } from '../http/multipart.ts';
+import { sameModel } from '../worker.ts';
+import type { ForwardedEndpoint, Prefix } from './endpoint.ts';
+
+type Body = Readonly<Record<string, unknown>>;
+
+/** One request for a worker, with all that routing needs of it. */
+export interface InferenceRequest {
+  readonly endpoint: ForwardedEndpoint;
+  /** What the client asked for. */
+  readonly requestedModel: string | undefined;
+  /** What the worker is asked for: the alias's target, or the same. */
+  readonly servedModel: string | undefined;
+  readonly stream: boolean;
+  /** Canonical path with the raw query. */
+  readonly path: string;
+  readonly body: Buffer;
+  readonly prefix: Prefix | undefined;
+  /** The client's own name for the conversation. */
+  readonly session: string | undefined;
+  /** The parsed JSON body, or the text fields of a multipart body. */
+  readonly fields: Body;
+}
+
+const optional = (body: Body, field: string, type: 'string' | 'boolean'): unknown => {
+  const value = body[field];
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value !== type) throw new InvalidRequestError(`'${field}' must be a ${type}.`, field);
+  return value;
+};
+
+const readJson = (endpoint: ForwardedEndpoint, body: unknown): Body => {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new InvalidRequestError('The body must be a JSON object.');
+  }
+  for (const [field, type] of Object.entries(endpoint.required ?? {})) {
+    const value = (body as Body)[field];
+    if (value === undefined) throw new InvalidRequestError(`'${field}' is missing.`, field);
+    if (type === 'array' && !Array.isArray(value)) throw new InvalidRequestError(`'${field}' must be an array.`, field);
+  }
+  endpoint.check?.(body as Body);
+  return body as Body;
+};
+
+/** A multipart boolean is text. */
+const readForm = (fields: Fields): Body => ({
+  ...fields,
+  ...(fields.stream === undefined ? {} : { stream: /^(true|1)$/i.test(fields.stream) }),
+});
+
+/** A parameter becomes one segment of the worker's path; nothing in it may change which path that is. */
+const canonicalPath = (endpoint: ForwardedEndpoint, params: Readonly<Record<string, string>>): string =>
+  (endpoint.paths[0] as string).replace(/\{(\w+)\}/, (_, name) => {
+    const value = params[name] ?? '';
+    if (/^\.{1,2}$|[/\\\p{Cc}]/u.test(value)) throw new NotFoundError('There is no such path here.');
+    return encodeURIComponent(value);
+  });
+
+const resolveAlias = (aliases: Readonly<Record<string, string>>, model: string): string => {
+  const alias = Object.keys(aliases).find((name) => sameModel(name, model));
+  return alias === undefined ? model : (aliases[alias] ?? model);
+};
+
+/**
+ * Reads what routing needs and leaves the bytes alone, unless the model has to be named differently.
+ * @param params the path's parameters.
+ * @param aliases alias -> served model.
+ * @throws {InvalidRequestError} a field is missing or of the wrong type, or the multipart body cannot be parsed.
+ */
+export const readInferenceRequest = async (
+  endpoint: ForwardedEndpoint,
+  params: Readonly<Record<string, string>>,
+  request: GatewayRequest,
+  aliases: Readonly<Record<string, string>>,
+): Promise<InferenceRequest> => {
+  const bytes = request.bytes();
+  const contentType = request.headers['content-type'] ?? '';
+  const fields =
+    endpoint.input === 'json' ? readJson(endpoint, request.body) : readForm(await peekFields(contentType, bytes));
+  const { modelField } = endpoint;
+  const inBody = (optional(fields, modelField, 'string') ?? optional(fields, 'model', 'string')) as string | undefined;
+  const requestedModel = params.model ?? inBody;
+  const servedModel = requestedModel === undefined ? undefined : resolveAlias(aliases, requestedModel);
+  let body = bytes;
+  if (servedModel !== undefined && servedModel !== inBody) {
+    const field = modelField in fields || !('model' in fields) ? modelField : 'model';
+    body =
+      endpoint.input === 'json'
+        ? replaceJsonField(bytes, field, servedModel)
+        : replaceFormField(contentType, bytes, field, servedModel);
+  }
+  return {
+    endpoint,
+    requestedModel,
+    servedModel,
+    stream: ((optional(fields, 'stream', 'boolean') as boolean | undefined) ?? endpoint.streamsByDefault) === true,
+    path: canonicalPath(endpoint, params) + (request.query ? `?${request.query}` : ''),
+    body,
+    prefix: endpoint.prefix?.(fields),
+    session:
+      request.headers['x-session-id'] ??
+      request.headers['x-claude-code-session-id'] ??
+      (typeof fields.prompt_cache_key === 'string' ? fields.prompt_cache_key : undefined),
+    fields,
+  };
+};

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { ollama, ollamaStream } from '../dialects/ollama.ts';
+import { InvalidRequestError, ModelNotFoundError } from '../errors.ts';
+import { json, text } from '../http/reply.ts';
+import { type CatalogEntry, catalog, findModel } from './catalog.ts';
+import type { Endpoint } from './endpoint.ts';
+import { messagesPrefix, promptPrefix } from './prefix.ts';
+
+/** The level of Ollama's API spoken here; clients refuse servers that say an older one. */
+const API_VERSION = '0.9.0';
+const EPOCH = '1970-01-01T00:00:00Z';
+const DETAILS = { parent_model: '', format: '', family: '', families: [], parameter_size: '', quantization_level: '' };
+
+const forwarded = {
+  kind: 'forwarded',
+  families: ['ollama'],
+  methods: ['POST'],
+  dialect: ollama,
+  input: 'json',
+  modelField: 'model',
+} as const;
+const answered = { kind: 'answered', families: ['ollama'], dialect: ollama } as const;
+const readable = ['GET', 'HEAD'] as const;
+
+const tag = ({ id }: CatalogEntry) => ({
+  name: id,
+  model: id,
+  modified_at: EPOCH,
+  size: 0,
+  // Clients compare digests to tell models apart; weights are not at hand, names are.
+  digest: createHash('sha256').update(id).digest('hex'),
+  details: DETAILS,
+});
+
+export const ollamaEndpoints: readonly Endpoint[] = [
+  {
+    ...forwarded,
+    operation: 'ollama_chat',
+    paths: ['/api/chat'],
+    stream: ollamaStream,
+    streamsByDefault: true,
+    prefix: messagesPrefix,
+  },
+  {
+    ...forwarded,
+    operation: 'ollama_generate',
+    paths: ['/api/generate'],
+    stream: ollamaStream,
+    streamsByDefault: true,
+    prefix: promptPrefix,
+  },
+  { ...forwarded, operation: 'ollama_embed', paths: ['/api/embed'] },
+  { ...forwarded, operation: 'ollama_embeddings', paths: ['/api/embeddings'] },
+  {
+    ...answered,
+    operation: 'tags',
+    methods: readable,
+    paths: ['/api/tags'],
+    answer: async ({ snapshot }) => json(200, { models: catalog(await snapshot()).map(tag) }),
+  },
+  {
+    ...answered,
+    operation: 'show',
+    methods: ['POST'],
+    paths: ['/api/show'],
+    input: 'json',
+    answer: async ({ request, snapshot }) => {
+      const { model, name } = request.body as Readonly<Record<string, unknown>>;
+      const asked = model ?? name;
+      if (typeof asked !== 'string' || !asked) throw new InvalidRequestError("'model' must name a model.", 'model');
+      const entry = findModel(await snapshot(), asked);
+      if (!entry) throw new ModelNotFoundError(asked);
+      return json(200, {
+        modelfile: `FROM ${entry.aliasOf ?? entry.id}\n`,
+        parameters: '',
+        template: '',
+        details: DETAILS,
+        model_info: {},
+        capabilities: ['completion'],
+        modified_at: EPOCH,
+      });
+    },
+  },
+  {
+    ...answered,
+    operation: 'ps',
+    methods: readable,
+    paths: ['/api/ps'],
+    answer: async ({ snapshot }) =>
+      json(200, {
+        models: catalog(await snapshot())
+          .filter(({ aliasOf }) => aliasOf === undefined)
+          .map((entry) => ({ ...tag(entry), expires_at: EPOCH, size_vram: 0 })),
+      }),
+  },
+  {
+    ...answered,
+    operation: 'version',
+    methods: readable,
+    paths: ['/api/version'],
+    answer: () => json(200, { version: API_VERSION }),
+  },
+  {
+    ...answered,
+    operation: 'root',
+    methods: readable,
+    paths: ['/'],
+    answer: () => text(200, 'Ollama is running'),
+  },
+];

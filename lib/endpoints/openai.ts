@@ -1,0 +1,66 @@
+import { completionStream, openai, responseStream } from '../dialects/openai.ts';
+import { InvalidRequestError, NotServedError } from '../errors.ts';
+import type { Endpoint } from './endpoint.ts';
+import { messagesPrefix, promptPrefix, responsesPrefix } from './prefix.ts';
+
+const common = {
+  families: ['openai'],
+  methods: ['POST'],
+  dialect: openai,
+  input: 'json',
+  modelField: 'model',
+  kind: 'forwarded',
+} as const;
+
+const refuseState = (body: Readonly<Record<string, unknown>>) => {
+  const needsState = ['previous_response_id', 'background'].find((field) => body[field]);
+  if (!needsState) return;
+  throw new InvalidRequestError(
+    `'${needsState}' needs state kept on one worker, and this gateway spreads requests over many. Send the whole conversation in 'input' instead.`,
+    needsState,
+  );
+};
+
+export const openaiEndpoints: readonly Endpoint[] = [
+  {
+    ...common,
+    operation: 'chat',
+    paths: ['/v1/chat/completions', '/chat/completions'],
+    required: { messages: 'array' } as const,
+    stream: completionStream,
+    prefix: messagesPrefix,
+  },
+  {
+    ...common,
+    operation: 'completions',
+    paths: ['/v1/completions', '/completions', '/v1/engines/{model}/completions'],
+    stream: completionStream,
+    prefix: promptPrefix,
+  },
+  {
+    ...common,
+    operation: 'embeddings',
+    paths: ['/v1/embeddings', '/embeddings', '/v1/engines/{model}/embeddings'],
+  },
+  {
+    ...common,
+    operation: 'responses',
+    paths: ['/v1/responses', '/responses'],
+    stream: responseStream,
+    prefix: responsesPrefix,
+    check: refuseState,
+  },
+  {
+    kind: 'answered',
+    operation: 'realtime',
+    families: ['openai'],
+    methods: undefined,
+    paths: ['/v1/realtime', '/v1/realtime/{id}'],
+    dialect: openai,
+    answer: () => {
+      throw new NotServedError(
+        'The realtime API needs a WebSocket, which a Lambda function URL cannot open. Use /v1/chat/completions with stream, or /v1/audio/transcriptions and /v1/audio/speech.',
+      );
+    },
+  },
+];

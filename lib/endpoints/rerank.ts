@@ -1,0 +1,16 @@
+import { openai } from '../dialects/openai.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/** Jina's rerank API, whose error body LocalAI and OpenAI share. */
+export const rerankEndpoints: readonly Endpoint[] = [
+  {
+    kind: 'forwarded',
+    operation: 'rerank',
+    families: ['rerank'],
+    methods: ['POST'],
+    paths: ['/v1/rerank', '/rerank'],
+    dialect: openai,
+    input: 'json',
+    modelField: 'model',
+  },
+];

@@ -1,0 +1,151 @@
+import middy from '@middy/core';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { digestKey } from './discovery/keys.ts';
+import type { Source } from './discovery/source.ts';
+import { createSsmSource } from './discovery/ssm.ts';
+import { createStaticSource, type ReadText, withModels } from './discovery/static.ts';
+import type { AnsweredEndpoint, Family } from './endpoints/endpoint.ts';
+import { findEndpoint } from './endpoints/index.ts';
+import { NotFoundError, UnavailableError } from './errors.ts';
+import { type GatewayRequest, toGatewayRequest } from './http/event.ts';
+import { createLazyStream } from './http/lazy-stream.ts';
+import type { Reply } from './http/reply.ts';
+import { createInference } from './inference.ts';
+import { access } from './middleware/access.ts';
+import { isOpen } from './middleware/authorizer.ts';
+import { body, bodyLimit } from './middleware/body.ts';
+import { correlationId } from './middleware/correlation-id.ts';
+import { cors } from './middleware/cors.ts';
+import { edgeSecret } from './middleware/edge-secret.ts';
+import { errorHandler, renderError } from './middleware/error-handler.ts';
+import { nodeHeader } from './middleware/node-header.ts';
+import { route } from './middleware/route.ts';
+import { createEjection } from './router/ejection.ts';
+import { policies } from './router/policies/index.ts';
+import { createProber } from './router/probe.ts';
+import { createRepeats } from './router/repeats.ts';
+import { createRouter } from './router/router.ts';
+import { log } from './telemetry/log.ts';
+import { createAsk, createGet } from './upstream/ask.ts';
+import { createUpstream } from './upstream/client.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Answers 503 to everything until somebody mends the settings; their names are in the log. */
+const brokenSource: Source = {
+  current: async () => {
+    throw new UnavailableError('The gateway is not configured correctly; its log names the setting.', 30);
+  },
+  settled: async () => {},
+};
+
+const readOrLog = (env?: Environment): { config: Config; isBroken: boolean } => {
+  try {
+    return { config: readConfig(env), isBroken: false };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    log('error', 'invalid_setting', { variable: error.variable, problem: error.message });
+    return { config: readConfig({}), isBroken: true };
+  }
+};
+
+/**
+ * Puts the parts together: configuration -> parts -> the ordered middleware stack -> one streaming handler.
+ *
+ * @param family which of the functions this is; a function serves its own family's endpoints and no other.
+ * @returns the handler to export, for a function URL with `InvokeMode: RESPONSE_STREAM`.
+ */
+export const createGateway = (family: Family, env?: Environment) => {
+  const { config, isBroken } = readOrLog(env);
+  const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
+  const ask = createAsk(upstream);
+
+  const read: ReadText = async (worker, path, timeoutMs) => {
+    const answer = await ask(worker, path, { timeoutMs });
+    return answer && answer.status < 300 ? answer.body : undefined;
+  };
+
+  const createSource = (): Source => {
+    if (isBroken) return brokenSource;
+    if (config.ssmPrefix !== undefined) {
+      return createSsmSource({
+        prefix: config.ssmPrefix,
+        ttlMs: config.configTtlMs,
+        exposeNodeHeader: config.exposeNodeHeader,
+        apiKeys: config.apiKeys,
+        adminKeys: config.adminKeys,
+        staticWorkers: config.workers && (() => withModels(config.workers ?? [], read)),
+        env: config.aws,
+      });
+    }
+    return createStaticSource({
+      settings: {
+        exposeNodeHeader: config.exposeNodeHeader,
+        apiKeys: config.apiKeys.map(digestKey),
+        adminKeys: config.adminKeys.map(digestKey),
+        aliases: {},
+      },
+      workers: config.workers ?? [],
+      ttlMs: config.configTtlMs,
+      log,
+      read,
+    });
+  };
+
+  const source = createSource();
+  const router = createRouter({
+    policy: policies[config.policy],
+    ejection: createEjection(),
+    repeats: createRepeats(),
+    prober: createProber({ fetchText: createGet(upstream) }),
+  });
+  const infer = createInference({ config, router, upstream, ask });
+
+  /** `/readyz`: there is a configuration, and somebody may use it. */
+  const ready = async (request: GatewayRequest) => {
+    const snapshot = await source.current(request.deadline.signal);
+    const isConfigured = config.ssmPrefix !== undefined || config.workers !== undefined;
+    if (!isConfigured) throw new UnavailableError('No workers are configured.', 30);
+    if (snapshot.apiKeys.length === 0 && !isOpen(snapshot, 'key', config.allowAnonymous)) {
+      throw new UnavailableError('No API key is configured, so nobody may call.', 30);
+    }
+    return snapshot;
+  };
+
+  const answer = (endpoint: AnsweredEndpoint, params: Readonly<Record<string, string>>, request: GatewayRequest) =>
+    endpoint.answer({
+      request,
+      params,
+      snapshot: async () => request.snapshot ?? ready(request),
+    });
+
+  const handle = async (request: GatewayRequest): Promise<Reply> => {
+    const match = findEndpoint(request.path);
+    if (!match) throw new NotFoundError('There is no such path here.');
+    const { endpoint, params } = match;
+    if (endpoint.kind === 'answered') return answer(endpoint, params, request);
+    return infer(endpoint, params, request, request.snapshot ?? (await source.current(request.deadline.signal)));
+  };
+
+  const gateway = middy<GatewayRequest, Reply>({
+    executionMode: createLazyStream({
+      toRequest: (event, context) => toGatewayRequest(event, context, config.deadlineMarginMs),
+      renderError,
+    }) as unknown as () => void,
+    timeoutEarlyInMillis: 0,
+    requestEnd: () => source.settled(),
+  });
+  const stack = [
+    correlationId(),
+    ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
+    ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
+    access(source, config.allowAnonymous),
+    route(family),
+    ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes)]),
+    body(),
+    nodeHeader(),
+    errorHandler(),
+  ];
+  for (const middleware of stack) gateway.use(middleware);
+  return gateway.handler(handle as never);
+};

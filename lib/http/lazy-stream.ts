@@ -1,0 +1,122 @@
+import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
+import type { GatewayRequest } from './event.ts';
+import type { Reply } from './reply.ts';
+
+/** The metadata of a function URL's streamed response. */
+export interface Head {
+  statusCode: number;
+  headers: Record<string, string>;
+}
+
+/** RIC's response stream: duck-typed, `write` and `end` only; never destroyed, never written after its end. */
+type ResponseStream = awslambda.HttpResponseStream;
+
+export interface LazyStreamOptions {
+  /** Turns the platform's event into what the middlewares share. */
+  readonly toRequest: (event: LambdaFunctionURLEvent, context: Context) => GatewayRequest;
+  /** Answers an error that comes before the first byte. */
+  readonly renderError: (error: unknown, request: GatewayRequest) => Reply;
+}
+
+/** Resolves when the stream takes more, or when the invocation's time is over. */
+const drained = (stream: ResponseStream, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    stream.once('drain', done);
+    signal.addEventListener('abort', done);
+  });
+
+/** Lambda keeps the metadata within the stream's first 16 KB; half of it leaves room for JSON's escapes. */
+const HEAD_BYTES = 8 * 1024;
+
+/** Leaves out the largest headers when a worker sent more than the platform can carry. */
+const withinLimit = (headers: Record<string, string>): Record<string, string> => {
+  const size = ([name, value]: [string, string]) => name.length + value.length + 6;
+  const entries = Object.entries(headers);
+  let total = entries.reduce((sum, entry) => sum + size(entry), 0);
+  if (total <= HEAD_BYTES) return headers;
+  const kept = new Map(entries);
+  for (const entry of entries.sort((a, b) => size(b) - size(a))) {
+    if (total <= HEAD_BYTES) break;
+    kept.delete(entry[0]);
+    total -= size(entry);
+  }
+  return Object.fromEntries(kept);
+};
+
+async function* chunksOf(body: Reply['body']): AsyncGenerator<string | Uint8Array> {
+  if (body !== undefined) yield body as string | Uint8Array;
+}
+
+const isIterable = (body: Reply['body']): body is AsyncIterable<string | Uint8Array> =>
+  typeof body === 'object' && Symbol.asyncIterator in body;
+
+/**
+ * middy's execution mode for streams whose head is written late: the first chunk is awaited, and only then the hooks
+ * in `request.onHead` complete the head, which leaves together with that chunk.
+ * middy's own streaming mode is not used: it sends the head when the handler returns and pipes into the response,
+ * where one broken upstream ends the runtime process.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
+ */
+export const createLazyStream =
+  ({ toRequest, renderError }: LazyStreamOptions) =>
+  // biome-ignore lint/suspicious/noExplicitAny: middy types an execution mode as a function of nothing.
+  ({ middyRequest, runRequest }: any, before: any, initial: any, after: any, onError: any, plugin: any) => {
+    let handler = initial;
+
+    const send = async (stream: ResponseStream, reply: Reply, request: GatewayRequest): Promise<void> => {
+      const { signal } = request.deadline;
+      const open = (): ResponseStream => {
+        const head: Head = { statusCode: reply.status ?? 200, headers: { ...reply.headers } };
+        for (const complete of request.onHead) complete(head);
+        head.headers = withinLimit(head.headers);
+        return awslambda.HttpResponseStream.from(stream, { ...head });
+      };
+      let out: ResponseStream | undefined;
+      const body = request.method === 'HEAD' ? undefined : reply.body;
+      for await (const chunk of isIterable(body) ? body : chunksOf(body)) {
+        out ??= open();
+        if (!out.write(chunk)) await drained(stream, signal);
+      }
+      // end() without a write would send no head at all.
+      if (!out) open().write('');
+    };
+
+    const end = (stream: ResponseStream) => new Promise<void>((resolve) => stream.end(resolve));
+
+    const lambda = awslambda.streamifyResponse(async (event, stream, context) => {
+      const request = toRequest(event as LambdaFunctionURLEvent, context as Context);
+      const wrote = { yet: false };
+      request.onHead.push(() => {
+        wrote.yet = true;
+      });
+      const run = middyRequest(request, context);
+      plugin.requestStart(run);
+      try {
+        const reply: Reply = await runRequest(run, before, handler, after, onError, plugin);
+        try {
+          await send(stream, reply, request);
+        } catch (error) {
+          // Behind the head only the platform can show that the body is broken.
+          if (wrote.yet) throw error;
+          await send(stream, renderError(error, request), request);
+        }
+        await end(stream);
+      } finally {
+        request.deadline.clear();
+        await plugin.requestEnd(run);
+      }
+    });
+
+    return Object.assign(lambda, {
+      handler: (replacement: unknown) => {
+        handler = replacement;
+        return lambda;
+      },
+    });
+  };

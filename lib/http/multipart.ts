@@ -1,0 +1,62 @@
+import { Busboy } from '@fastify/busboy';
+import { InvalidRequestError } from '../errors.ts';
+
+/** What routing needs of a multipart body; the body itself is forwarded untouched. */
+export type Fields = Readonly<Record<string, string>>;
+
+/** Longer values are none of ours. */
+const FIELD_BYTES = 64 * 1024;
+
+/**
+ * Peeks at the text fields of a `multipart/form-data` body (RFC 7578), wherever in it they stand.
+ * @throws {InvalidRequestError} when it cannot be parsed, or ends without its closing boundary.
+ */
+export const peekFields = (contentType: string, body: Buffer): Promise<Fields> =>
+  new Promise((resolve, reject) => {
+    const fail = (cause?: unknown) =>
+      reject(
+        new InvalidRequestError(
+          'The multipart body cannot be parsed: check its boundary and its closing line.',
+          undefined,
+          cause,
+        ),
+      );
+    const fields: Record<string, string> = Object.create(null);
+    try {
+      const parser = new Busboy({ headers: { 'content-type': contentType }, limits: { fieldSize: FIELD_BYTES } });
+      parser.on('field', (name: string, value: string) => {
+        fields[name] ??= value;
+      });
+      parser.on('file', (name: string, stream: NodeJS.ReadableStream) => {
+        fields[name] ??= '';
+        stream.on('error', fail);
+        stream.resume();
+      });
+      parser.on('error', fail);
+      parser.on('finish', () => resolve(fields));
+      parser.end(body);
+    } catch (cause) {
+      fail(cause);
+    }
+  });
+
+/**
+ * Replaces the value of one text field and leaves every other byte alone.
+ * @throws {InvalidRequestError} when the field's part cannot be found.
+ */
+export const replaceField = (contentType: string, body: Buffer, field: string, value: string): Buffer => {
+  const boundary = /boundary="?([^";]+)"?/i.exec(contentType)?.[1];
+  const delimiter = `--${boundary}`;
+  let start = body.indexOf(delimiter);
+  while (boundary && start !== -1) {
+    const next = body.indexOf(`\r\n${delimiter}`, start);
+    const headEnd = body.indexOf('\r\n\r\n', start);
+    if (next === -1 || headEnd === -1) break;
+    const head = body.toString('latin1', start, headEnd);
+    if (/^content-disposition:.*;\s*name="?([^";]*)"?/im.exec(head)?.[1] === field && headEnd < next) {
+      return Buffer.concat([body.subarray(0, headEnd + 4), Buffer.from(value), body.subarray(next)]);
+    }
+    start = next + 2;
+  }
+  throw new InvalidRequestError(`The multipart field '${field}' cannot be found.`, field);
+};

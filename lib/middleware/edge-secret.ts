@@ -1,0 +1,15 @@
+import { ForbiddenError } from '../errors.ts';
+import type { Middleware } from './middleware.ts';
+
+/**
+ * With a secret set, a function URL answers only what came through the edge, which adds it (CONTRACT.md 8).
+ * @param secret `GATEWAY_EDGE_SECRET`.
+ */
+export const edgeSecret = (secret: string): Middleware => ({
+  before: function edgeSecretBefore({ event: request }) {
+    const { createHash, timingSafeEqual } = process.getBuiltinModule('node:crypto');
+    const digest = (text: string) => createHash('sha256').update(text).digest();
+    if (timingSafeEqual(digest(request.headers['x-edge-secret'] ?? ''), digest(secret))) return;
+    throw new ForbiddenError('This address is not open to the public: use the domain in front of it.');
+  },
+});

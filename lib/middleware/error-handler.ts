@@ -1,0 +1,51 @@
+import { dialectOf } from '../endpoints/index.ts';
+import { GatewayError, InvalidRequestError, PayloadTooLargeError, UnsupportedMediaTypeError } from '../errors.ts';
+import type { GatewayRequest } from '../http/event.ts';
+import type { Reply } from '../http/reply.ts';
+import { log } from '../telemetry/log.ts';
+import type { Middleware } from './middleware.ts';
+
+/** The http errors that official middy middlewares throw, in the gateway's words. */
+const fromMiddy = (error: { statusCode?: number; message?: string }): GatewayError | undefined => {
+  if (error.statusCode === 415)
+    return new UnsupportedMediaTypeError('The body must be JSON: send content-type application/json.');
+  if (error.statusCode === 413) return new PayloadTooLargeError('The body is too large.');
+  if (error.statusCode === 422) {
+    return new InvalidRequestError(
+      error.message?.startsWith('Forbidden')
+        ? 'The body has a key that is not allowed.'
+        : 'The body is not valid JSON.',
+    );
+  }
+  return undefined;
+};
+
+/** What is ours to say keeps its words; what is not is logged and told as a bare 500. */
+const toGatewayError = (error: unknown, request: GatewayRequest): GatewayError => {
+  if (error instanceof GatewayError) return error;
+  const known = fromMiddy(error as { statusCode?: number });
+  if (known) return known;
+  log('error', 'unexpected_error', {
+    correlation_id: request.id,
+    path: request.path,
+    error: error instanceof Error ? error.stack : String(error),
+  });
+  return new GatewayError(500, 'internal_error', 'The gateway failed to handle this request.');
+};
+
+/** @returns any error as a reply in the caller's dialect (CONTRACT.md 5). */
+export const renderError = (cause: unknown, request: GatewayRequest): Reply => {
+  const error = toGatewayError(cause, request);
+  return {
+    status: error.status,
+    headers: { 'content-type': 'application/json', ...error.headers },
+    body: dialectOf(request).errorBody(error, request.id),
+  };
+};
+
+/** Nothing leaves a function as an exception. */
+export const errorHandler = (): Middleware => ({
+  onError: function errorHandlerOnError(run) {
+    run.response = renderError(run.error, run.event);
+  },
+});

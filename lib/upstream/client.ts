@@ -1,0 +1,140 @@
+import type * as Http from 'node:http';
+import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type * as Https from 'node:https';
+import type { Socket } from 'node:net';
+import type { Transform } from 'node:stream';
+import type { Worker } from '../worker.ts';
+
+/** Why a worker gave no response head. `sent`: the whole request had left, so the worker may be working on it. */
+export class UpstreamFailure extends Error {
+  readonly kind: 'unreachable' | 'reset' | 'timeout' | 'aborted';
+  readonly sent: boolean;
+  constructor(kind: UpstreamFailure['kind'], sent: boolean, cause?: unknown) {
+    super(`upstream ${kind}`, { cause });
+    this.name = 'UpstreamFailure';
+    this.kind = kind;
+    this.sent = sent;
+  }
+}
+
+export interface UpstreamRequest {
+  readonly worker: Pick<Worker, 'url'>;
+  readonly method: string;
+  /** Path and query on the worker. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+export interface UpstreamResponse {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: IncomingHttpHeaders;
+  /** The body as the worker sends it; leaving the loop early closes the connection. */
+  readonly body: AsyncIterable<Buffer>;
+  /** Closes the connection without reading the rest. */
+  discard(): void;
+}
+
+export interface Upstream {
+  /** @throws {UpstreamFailure} when no response head came. */
+  send(request: UpstreamRequest): Promise<UpstreamResponse>;
+}
+
+/** Workers close idle sockets, uvicorn after 5 s; ours are given up a second earlier, by the wall clock. */
+const IDLE_SOCKET_MS = 4000;
+const idleSince = new WeakMap<Socket, number>();
+
+// `require`, not `import`: a static ESM import of node:http costs every cold start 20 ms; and a plain http fleet
+// never loads TLS.
+const load = <T>(name: 'node:http' | 'node:https' | 'node:zlib'): T => process.getBuiltinModule(name) as T;
+
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: () => load<typeof import('node:zlib')>('node:zlib').createGunzip(),
+  'x-gzip': () => load<typeof import('node:zlib')>('node:zlib').createGunzip(),
+  deflate: () => load<typeof import('node:zlib')>('node:zlib').createInflate(),
+  br: () => load<typeof import('node:zlib')>('node:zlib').createBrotliDecompress(),
+  zstd: () => load<typeof import('node:zlib')>('node:zlib').createZstdDecompress(),
+};
+
+/** `identity` was asked for; a worker that encodes all the same is decoded here. */
+const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; body: AsyncIterable<Buffer> } => {
+  const { 'content-encoding': encoding, 'content-length': _length, ...headers } = response.headers;
+  const decoder = encoding && DECODERS[encoding.trim().toLowerCase()]?.();
+  if (!decoder) return { headers: response.headers, body: response };
+  response.on('error', (error) => decoder.destroy(error));
+  decoder.on('close', () => response.destroy());
+  return { headers, body: response.pipe(decoder) };
+};
+
+const isReset = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || error.code === 'EPIPE';
+
+/** @param connectTimeoutMs how long a connection may take to open. */
+export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number }): Upstream => {
+  const agents = new Map<string, Agent>();
+
+  const agentFor = (protocol: string): Agent => {
+    let agent = agents.get(protocol);
+    if (!agent) {
+      const { Agent } = protocol === 'https:' ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
+      agent = new Agent({ keepAlive: true });
+      agent.on('free', (socket: Socket) => idleSince.set(socket, Date.now()));
+      agents.set(protocol, agent);
+    }
+    for (const sockets of Object.values(agent.freeSockets)) {
+      for (const socket of sockets ?? []) {
+        if (Date.now() - (idleSince.get(socket) ?? 0) > IDLE_SOCKET_MS) socket.destroy();
+      }
+    }
+    return agent;
+  };
+
+  const open = (request: UpstreamRequest, reuse: boolean): Promise<UpstreamResponse> =>
+    new Promise((resolve, reject) => {
+      const { signal, body } = request;
+      const base = new URL(request.worker.url);
+      const { request: httpRequest } =
+        base.protocol === 'https:' ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
+      let connectTimer: NodeJS.Timeout | undefined;
+      let connectTimedOut = false;
+      const outgoing: ClientRequest = httpRequest({
+        protocol: base.protocol,
+        hostname: base.hostname.replace(/^\[(.*)\]$/, '$1'),
+        port: base.port,
+        method: request.method,
+        path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
+        headers: body ? { ...request.headers, 'content-length': String(body.length) } : request.headers,
+        agent: reuse ? agentFor(base.protocol) : false,
+        signal,
+      });
+      const settled = () => clearTimeout(connectTimer);
+      outgoing.once('socket', (socket) => {
+        if (!socket.connecting) return;
+        connectTimer = setTimeout(() => {
+          connectTimedOut = true;
+          outgoing.destroy();
+        }, connectTimeoutMs);
+        socket.once(base.protocol === 'https:' ? 'secureConnect' : 'connect', settled);
+      });
+      outgoing.once('response', (response) => {
+        settled();
+        resolve({
+          status: response.statusCode ?? 502,
+          ...decoded(response),
+          discard: () => response.destroy(),
+        });
+      });
+      // Stays for the connection's life: behind the response's head, errors reach the reader through the body.
+      outgoing.on('error', (error: NodeJS.ErrnoException) => {
+        settled();
+        if (signal.aborted) return reject(new UpstreamFailure('aborted', outgoing.writableFinished, error));
+        if (connectTimedOut) return reject(new UpstreamFailure('unreachable', false, error));
+        if (isReset(error) && outgoing.reusedSocket && reuse) return resolve(open(request, false));
+        reject(new UpstreamFailure(isReset(error) ? 'reset' : 'unreachable', outgoing.writableFinished, error));
+      });
+      outgoing.end(body);
+    });
+
+  return { send: (request) => open(request, true) };
+};
