@@ -18,8 +18,8 @@ export interface SsmSourceOptions {
   /** Plain keys from the environment, accepted beside those of SSM. */
   readonly apiKeys: readonly string[];
   readonly adminKeys: readonly string[];
-  /** Given: these workers and not the registrar's fleet, which is then not read. */
-  readonly staticWorkers?: readonly Worker[] | undefined;
+  /** Given: these workers, asked for at every load, and not the registrar's fleet, which is then not read. */
+  readonly staticWorkers?: (() => Promise<readonly Worker[]>) | undefined;
   /** AWS's own variables, usually `process.env`. */
   readonly env: Environment;
   readonly log?: typeof systemLog;
@@ -111,7 +111,7 @@ export const createSsmSource = ({
     workerKeys = record(found, 'runtime/worker-keys');
     const header = setting(found, 'runtime/expose-node-header');
     return {
-      workers: staticWorkers ?? (await readWorkers(found, attempt)),
+      workers: await (staticWorkers ? staticWorkers() : readWorkers(found, attempt)),
       exposeNodeHeader: header.state === 'absent' ? exposeNodeHeader : header.state === 'value' && header.value,
       apiKeys: keys(found, 'runtime/api-keys'),
       adminKeys: keys(found, 'runtime/admin-keys'),

@@ -1,0 +1,130 @@
+import { GetParametersCommand, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import type { Attempt } from '../discovery/cached.ts';
+import type { Clock } from '../discovery/clock.ts';
+import {
+  decodePointer,
+  encodeFleet,
+  FleetError,
+  type FleetWorker,
+  fleetDigest,
+  type Pointer,
+  pointerName,
+} from '../discovery/fleet.ts';
+import { firstFleetNames, type ReadFleet, readBelow, readFleet } from '../discovery/fleet-reader.ts';
+import { readSetting } from '../discovery/parameters.ts';
+import type { log as Log } from '../telemetry/log.ts';
+import { createPacer } from './pacer.ts';
+
+/** SSM's standard throughput is three `PutParameter` a second, for the whole account. */
+const putsPerSecond = 3;
+/** A fleet that does not change is confirmed this often, by the pointer alone: its heartbeat. */
+const confirmEveryMs = 5 * 60_000;
+
+/** Another registrar wrote meanwhile; its fleet stands. */
+export class ConflictError extends Error {
+  constructor() {
+    super('the fleet pointer changed during this run');
+    this.name = 'ConflictError';
+  }
+}
+
+export interface Stored {
+  readonly fleet: ReadFleet | undefined;
+  /** Of the pointer as found, 0 without one. */
+  readonly generation: number;
+  readonly pointerText: string | undefined;
+  /** service -> key the gateway sends to its workers. */
+  readonly workerKeys: Readonly<Record<string, string>>;
+}
+
+export interface FleetStore {
+  /** Reads the fleet the previous run left. A damaged one is logged, and replaced by the next write. */
+  read(signal: AbortSignal): Promise<Stored>;
+  /**
+   * Writes the fleet if it is another one: shards into the slot nobody reads, then the pointer.
+   * @param confirmed whether every service was really looked at; only then is an unchanged fleet's heartbeat renewed.
+   * @throws {ConflictError} errors of the SDK; readers then keep the fleet they have.
+   */
+  write(
+    before: Stored,
+    workers: readonly FleetWorker[],
+    confirmed: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: 'unchanged' | 'confirmed' | 'written'; readonly generation: number }>;
+}
+
+export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, log: typeof Log): FleetStore => {
+  let known: ReadFleet | undefined;
+  const pace = createPacer(putsPerSecond, clock);
+
+  const readParameters = readBelow(async (Names, abortSignal) => {
+    const command = new GetParametersCommand({ Names: [...Names], WithDecryption: true });
+    const { Parameters = [] } = await ssm.send(command, { abortSignal });
+    return new Map(Parameters.map(({ Name = '', Value = '' }) => [Name, Value]));
+  }, prefix);
+
+  const put = async (name: string, value: string, abortSignal: AbortSignal) => {
+    await pace();
+    const parameter = { Name: `${prefix}/${name}`, Value: value, Type: 'String', Overwrite: true } as const;
+    await ssm.send(new PutParameterCommand(parameter), { abortSignal });
+  };
+
+  const attemptWith =
+    (signal: AbortSignal): Attempt =>
+    (call) =>
+      call(signal);
+
+  const generationOf = (text: string | undefined) => {
+    try {
+      return text === undefined ? 0 : decodePointer(text).generation;
+    } catch {
+      return 0;
+    }
+  };
+
+  return {
+    async read(signal) {
+      const attempt = attemptWith(signal);
+      const found = await readParameters([...firstFleetNames, 'runtime/worker-keys'], attempt);
+      const keys = readSetting(found, 'runtime/worker-keys');
+      if (keys.state === 'malformed')
+        log('error', 'parameter_malformed', { parameter: `${prefix}/runtime/worker-keys` });
+      const pointerText = found.get(pointerName);
+      try {
+        known = await readFleet(readParameters, found, attempt, known);
+      } catch (error) {
+        if (!(error instanceof FleetError)) throw error;
+        known = undefined;
+        log('error', 'fleet_unreadable', { reason: error.message });
+      }
+      return {
+        fleet: known,
+        generation: generationOf(pointerText),
+        pointerText,
+        workerKeys: keys.state === 'value' ? keys.value : {},
+      };
+    },
+
+    async write(before, workers, confirmed, signal) {
+      const previous = before.fleet?.pointer;
+      const unchanged = previous !== undefined && previous.digest === fleetDigest(workers);
+      const now = clock.now();
+      if (unchanged && (!confirmed || now - Date.parse(previous.seenAt) < confirmEveryMs)) {
+        return { outcome: 'unchanged', generation: previous.generation };
+      }
+      const seenAt = confirmed || !previous ? new Date(now).toISOString() : previous.seenAt;
+      let pointer: Pointer;
+      if (unchanged) {
+        pointer = { ...previous, seenAt };
+      } else {
+        const encoded = encodeFleet(workers, before.generation + 1);
+        for (const [name, value] of encoded.shards) await put(name, value, signal);
+        pointer = { ...encoded.pointer, seenAt };
+      }
+      const found = await readParameters([pointerName], attemptWith(signal));
+      if (found.get(pointerName) !== before.pointerText) throw new ConflictError();
+      await put(pointerName, JSON.stringify(pointer), signal);
+      return { outcome: unchanged ? 'confirmed' : 'written', generation: pointer.generation };
+    },
+  };
+};

@@ -1,0 +1,78 @@
+import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm';
+import * as v from 'valibot';
+import { engineNames } from '../engines/index.ts';
+
+const labels = v.optional(v.record(v.string(), v.string()));
+const models = v.optional(v.array(v.string()));
+const engine = v.optional(v.picklist(engineNames));
+const load = v.optional(v.picklist(['haproxy']));
+const name = v.pipe(v.string(), v.trim(), v.nonEmpty());
+
+const ecsService = v.object({
+  cluster: name,
+  service: name,
+  port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  scheme: v.optional(v.picklist(['http', 'https']), 'http'),
+  engine,
+  load,
+  models,
+  labels,
+});
+
+const staticService = v.object({
+  workers: v.array(
+    v.object({
+      id: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/)),
+      url: v.pipe(
+        v.string(),
+        v.trim(),
+        v.check((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? '')),
+        v.transform((text) => text.replace(/\/+$/, '')),
+      ),
+      engine,
+      load,
+      models,
+      labels,
+    }),
+  ),
+});
+
+/** Tasks of one ECS service. */
+export type EcsService = v.InferOutput<typeof ecsService>;
+/** Workers an operator lists. */
+export type StaticService = v.InferOutput<typeof staticService>;
+export type Service = EcsService | StaticService;
+
+/** @returns the service, or the reason why the value is none. */
+export const parseService = (text: string): Service | { readonly malformed: string } => {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { malformed: 'not JSON' };
+  }
+  const isStatic = typeof value === 'object' && value !== null && 'workers' in value;
+  const result = v.safeParse(isStatic ? staticService : ecsService, value, { abortEarly: true });
+  if (result.success) return result.output;
+  return { malformed: v.getDotPath(result.issues[0]) ?? 'not an object' };
+};
+
+/**
+ * Reads what there is to discover: all of `<prefix>/services/`, ten a page.
+ * @returns `<name>` -> service, or why it is none.
+ */
+export const readServices = async (
+  ssm: SSMClient,
+  prefix: string,
+  abortSignal: AbortSignal,
+): Promise<ReadonlyMap<string, ReturnType<typeof parseService>>> => {
+  const path = `${prefix}/services`;
+  const services = new Map<string, ReturnType<typeof parseService>>();
+  const query = { Path: path, Recursive: true, WithDecryption: true };
+  for await (const page of paginateGetParametersByPath({ client: ssm }, query, { abortSignal })) {
+    for (const { Name = '', Value = '' } of page.Parameters ?? []) {
+      services.set(Name.slice(path.length + 1), parseService(Value));
+    }
+  }
+  return services;
+};
