@@ -64,6 +64,9 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
   });
 };
 
-if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+const main = async () => {
   for (const { file, bytes } of await build()) console.log(`${relative(root, file)}  ${(bytes / 1024).toFixed(1)} KB`);
-}
+};
+
+// Not awaited at the top: osls loads its plugins with require(), which refuses such a module.
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) main();
