@@ -42,12 +42,10 @@ const readCsv = (body: string): Load | undefined => {
  *
  * 1. `/metrics`, the Prometheus service: `http-request use-service prometheus-exporter if { path /metrics }`
  * 2. `/haproxy?stats;csv`, the statistics page at its default address: `stats enable`
- * 3. `/;csv`, the same at `stats uri /`
  *
  * Source: HAProxy Management Guide 9.1 (CSV columns), its `prometheus-exporter` README; tried with 2.6.
  */
 export const haproxyLoadSources: readonly LoadSource[] = [
   { path: '/metrics?scope=server&scope=backend', read: readMetrics },
   { path: '/haproxy?stats;csv', read: readCsv },
-  { path: '/;csv', read: readCsv },
 ];

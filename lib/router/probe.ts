@@ -1,6 +1,6 @@
-import type { Load } from '../engines/engine.ts';
 import { loadSourcesOf } from '../engines/index.ts';
 import type { Worker } from '../worker.ts';
+import { askLoad, type FetchText } from './ask-load.ts';
 import type { Seen } from './policies/policy.ts';
 
 /** A worker that answered, but nowhere with its load, is not asked again for so long. */
@@ -8,12 +8,6 @@ const silentMs = 30_000;
 
 /** Workers remembered; the one asked longest ago is forgotten first. */
 const limit = 4096;
-
-/** GET. Resolves with any status; rejects when there is no answer, or once `signal` aborts. */
-export type FetchText = (
-  url: string,
-  options: { signal: AbortSignal; headers: Record<string, string> },
-) => Promise<{ status: number; body: string }>;
 
 export interface ProberOptions {
   fetchText: FetchText;
@@ -38,18 +32,20 @@ export interface Prober {
 }
 
 interface Memory {
-  /** Index of the source that answered last, and whether its zeros are believed. */
-  source: number;
-  isTrusted: boolean;
+  /** Index of the source that tells this worker's load. */
+  source: number | undefined;
   /** When the last probe was sent and what it saw; `flight` while it is under way. */
   askedAt: number;
   seenAt: number;
   seen: Seen;
   flight: Promise<Seen> | undefined;
-  silentSince: number | undefined;
+  /** When the worker said that it has no load to tell. */
+  silentSince: number;
 }
 
-/** Runs `task` for at most `ms`; time-outs and failures are `busy`. */
+const never = Number.NEGATIVE_INFINITY;
+
+/** Runs `task` for at most `ms`; time-outs and failures are `busy`. Nothing of it is left running. */
 const within = (ms: number, task: (signal: AbortSignal) => Promise<Seen>): Promise<Seen> =>
   new Promise((resolve) => {
     const controller = new AbortController();
@@ -59,7 +55,10 @@ const within = (ms: number, task: (signal: AbortSignal) => Promise<Seen>): Promi
     }, ms);
     task(controller.signal)
       .then(resolve, () => resolve('busy'))
-      .finally(() => clearTimeout(timer));
+      .finally(() => {
+        clearTimeout(timer);
+        controller.abort();
+      });
   });
 
 /**
@@ -75,62 +74,37 @@ export const createProber = ({ fetchText, now = Date.now, timeoutMs = 50, reuseM
     return age >= 0 && age <= ms;
   };
 
-  const memoryOf = (worker: Worker): Memory => {
-    const memory = memories.get(worker.id) ?? {
-      source: 0,
-      isTrusted: false,
-      askedAt: Number.NEGATIVE_INFINITY,
-      seenAt: Number.NEGATIVE_INFINITY,
+  const memoryOf = ({ id }: Worker): Memory => {
+    const memory = memories.get(id) ?? {
+      source: undefined,
+      askedAt: never,
+      seenAt: never,
       seen: undefined,
       flight: undefined,
-      silentSince: undefined,
+      silentSince: never,
     };
-    memories.delete(worker.id);
-    memories.set(worker.id, memory);
+    memories.delete(id);
+    memories.set(id, memory);
     if (memories.size > limit) memories.delete(memories.keys().next().value as string);
     return memory;
   };
 
-  /** Goes through the sources, beginning with the one that answered last, and remembers which one does. */
-  const ask = async (worker: Worker, memory: Memory, signal: AbortSignal): Promise<Seen> => {
-    const headers: Record<string, string> = worker.apiKey ? { authorization: `Bearer ${worker.apiKey}` } : {};
-    const sources = loadSourcesOf(worker);
-    const start = memory.source < sources.length ? memory.source : 0;
-    let doubtful: Load | undefined;
-    let isSilent = true;
-    for (let step = 0; step < sources.length; step += 1) {
-      const index = (start + step) % sources.length;
-      const source = sources[index];
-      if (!source) break;
-      const { status, body } = await fetchText(worker.url + source.path, { signal, headers });
-      const load = status >= 200 && status < 300 ? source.read(body) : undefined;
-      // 503 while it starts or 401 with an old key may pass; 404 and a body without a load stay as they are.
-      if (status >= 300 && status !== 404 && status !== 405 && status !== 501) isSilent = false;
-      if (!load) continue;
-      const isZero = load.running === 0 && load.waiting === 0;
-      if (isZero && source.zeroIsDoubtful && !memory.isTrusted) {
-        doubtful = load;
-        continue;
-      }
-      if (source.zeroIsDoubtful) memory.isTrusted = true;
-      // Two zeros settle nothing; a load where the first source saw none shows that it does not count.
-      if (!doubtful || !isZero) memory.source = index;
-      return load;
-    }
-    if (!doubtful && isSilent) memory.silentSince = now();
-    return doubtful;
-  };
-
   const probe = (worker: Worker): Promise<Seen> => {
-    if (loadSourcesOf(worker).length === 0) return Promise.resolve(undefined);
+    const sources = loadSourcesOf(worker).length;
+    if (sources === 0) return Promise.resolve(undefined);
     const memory = memoryOf(worker);
-    if (memory.silentSince !== undefined && isWithin(memory.silentSince, silentMs)) return Promise.resolve(undefined);
-    memory.silentSince = undefined;
+    if (isWithin(memory.silentSince, silentMs)) return Promise.resolve(undefined);
     if (isWithin(memory.seenAt, reuseMs)) return Promise.resolve(memory.seen);
     // A probe older than its time limit was frozen together with the environment.
     if (memory.flight && isWithin(memory.askedAt, timeoutMs)) return memory.flight;
     memory.askedAt = now();
-    const flight = within(timeoutMs, (signal) => ask(worker, memory, signal)).then((seen) => {
+    const flight = within(timeoutMs, async (signal) => {
+      const patienceMs = timeoutMs / (sources + 1);
+      const { load, source, isAbsent } = await askLoad(worker, memory.source, { fetchText, patienceMs, signal });
+      memory.source = source;
+      memory.silentSince = isAbsent ? now() : never;
+      return load;
+    }).then((seen) => {
       if (memory.flight !== flight) return seen;
       memory.seen = seen;
       memory.seenAt = memory.askedAt;

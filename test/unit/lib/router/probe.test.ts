@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { createProber, type FetchText } from '../../../../lib/router/probe.ts';
+import type { FetchText } from '../../../../lib/router/ask-load.ts';
+import { createProber } from '../../../../lib/router/probe.ts';
 import type { Worker } from '../../../../lib/worker.ts';
 
 const worker = (id: string, engine: string, extra: Partial<Worker> = {}): Worker => ({
@@ -78,7 +79,7 @@ describe('probing', () => {
     clock.ms += 1000;
     replies['http://v/load'] = { body: '{"server_load":0}' };
     expect(await prober.load(v)).toEqual({ running: 0, waiting: 0 });
-    expect(asked).toEqual(['http://v/load', 'http://v/metrics', 'http://v/load', 'http://v/load']);
+    expect(asked.map((url) => url.slice(9))).toEqual(['load', 'metrics', 'load', 'load']);
   });
 
   test('finds a source that moved', async () => {
@@ -117,6 +118,19 @@ describe('probing', () => {
     expect(performance.now() - began).toBeLessThan(500);
     expect(performance.now() - began).toBeGreaterThan(45);
     expect(abortedCount()).toBe(1);
+  });
+
+  test('a first source that keeps silent does not hide the second, and is not asked again', async () => {
+    const { prober, asked, clock, abortedCount } = setup({
+      'http://l/metrics': 'hang',
+      'http://l/slots': { body: '[{"is_processing":true}]' },
+    });
+    const l = worker('l', 'llamacpp');
+    expect(await prober.load(l)).toEqual({ running: 1, waiting: 0 });
+    expect(abortedCount()).toBe(1);
+    clock.ms += 1000;
+    expect(await prober.load(l)).toEqual({ running: 1, waiting: 0 });
+    expect(asked.map((url) => url.slice(9))).toEqual(['metrics', 'slots', 'slots']);
   });
 
   test('the limit holds for a second source too', async () => {
