@@ -48,7 +48,7 @@ export interface Answer {
 }
 
 /** A question whose answer gives an engine away. */
-export interface Sign {
+interface Sign {
   readonly path: string;
   matches(answer: Answer): boolean;
 }
