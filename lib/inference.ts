@@ -9,12 +9,14 @@ import { engineOf } from './engines/index.ts';
 import { GatewayError, UpstreamError } from './errors.ts';
 import type { GatewayRequest } from './http/event.ts';
 import type { Reply } from './http/reply.ts';
+import { inlineImages } from './inline-images.ts';
 import { withoutLoadingNode } from './model-loading.ts';
 import { isSilent, orSilent, relay } from './relay.ts';
 import type { Hints } from './router/policies/policy.ts';
 import type { Router } from './router/router.ts';
-import type { Ask } from './upstream/ask.ts';
+import { type Ask, createFetch, keyHeader } from './upstream/ask.ts';
 import type { Upstream } from './upstream/client.ts';
+import { forwardedProto } from './upstream/headers.ts';
 import type { Worker } from './worker.ts';
 
 export interface InferenceParts {
@@ -27,6 +29,8 @@ export interface InferenceParts {
 /** Streams may think for two minutes before their first byte; buffered requests until the deadline. */
 const STREAM_FIRST_BYTE_MS = 120_000;
 const HEALTH_MS = 1000;
+/** A 4K image as PNG; base64 makes it a third more. */
+const IMAGE_BYTES = 64 * 1024 * 1024;
 
 const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hints => {
   const system = prefix?.system ?? '';
@@ -65,6 +69,8 @@ const lateError = async ({ status, body }: Answered): Promise<GatewayError> => {
 
 /** The pipeline: read, route, send, relay. */
 export const createInference = ({ config, router, upstream, ask }: InferenceParts) => {
+  const fetch = createFetch(upstream);
+
   const replyWith = async (
     answered: Answered,
     inference: InferenceRequest,
@@ -77,6 +83,20 @@ export const createInference = ({ config, router, upstream, ask }: InferencePart
     if (status === 503 && !request.holder) {
       delete headers['content-length'];
       return { status, headers, body: await withoutLoadingNode(body) };
+    }
+    if (inference.endpoint.hasImages && status === 200 && /^application\/json\b/i.test(headers['content-type'] ?? '')) {
+      delete headers['content-length'];
+      const { signal } = request.deadline;
+      const content = await inlineImages(body, {
+        origins: [new URL(worker.url).origin, `${forwardedProto(request)}://${request.host}`],
+        fetchImage: (path) =>
+          fetch(new URL(worker.url).origin + path, { headers: keyHeader(worker), signal, maxBytes: IMAGE_BYTES }).then(
+            (image) => (image.status === 200 ? image.body : undefined),
+            () => undefined,
+          ),
+      });
+      router.succeeded(worker);
+      return { status, headers, body: content };
     }
     const isAnswer = status !== 429 && status < 502;
     return {

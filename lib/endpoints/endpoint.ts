@@ -45,6 +45,10 @@ export interface ForwardedEndpoint extends Common {
   readonly streamsByDefault?: boolean;
   /** Reads what the affinity keys are made of. */
   readonly prefix?: (body: Readonly<Record<string, unknown>>) => Prefix | undefined;
+  /** Set in a JSON body where the client left them out. */
+  readonly defaults?: Readonly<Record<string, string>>;
+  /** Answers carry images, which must not be URLs on a worker's own disk. */
+  readonly hasImages?: true;
   /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */
   readonly check?: (body: Readonly<Record<string, unknown>>) => void;
 }

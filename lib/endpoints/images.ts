@@ -7,6 +7,7 @@ const common = {
   methods: ['POST'],
   dialect: openai,
   modelField: 'model',
+  hasImages: true,
 } as const;
 
 export const imagesEndpoints: readonly Endpoint[] = [
@@ -15,6 +16,8 @@ export const imagesEndpoints: readonly Endpoint[] = [
     operation: 'image_generation',
     paths: ['/v1/images/generations', '/images/generations'],
     input: 'json',
+    // LocalAI's own default is a URL on the worker's disk.
+    defaults: { response_format: 'b64_json' },
   },
   {
     ...common,

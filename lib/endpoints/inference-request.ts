@@ -1,7 +1,7 @@
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
 import type { GatewayRequest } from '../http/event.ts';
-import { replaceField as replaceJsonField } from '../http/json-body.ts';
-import { type Fields, peekFields, replaceField as replaceFormField } from '../http/multipart.ts';
+import { replaceFields as replaceJsonFields } from '../http/json-body.ts';
+import { type Fields, peekFields, replaceFields as replaceFormFields } from '../http/multipart.ts';
 import { sameModel } from '../worker.ts';
 import type { ForwardedEndpoint, Prefix } from './endpoint.ts';
 
@@ -84,14 +84,15 @@ export const readInferenceRequest = async (
   const inBody = (optional(fields, modelField, 'string') ?? optional(fields, 'model', 'string')) as string | undefined;
   const requestedModel = params.model ?? inBody;
   const servedModel = requestedModel === undefined ? undefined : resolveAlias(aliases, requestedModel);
-  let body = bytes;
+  const isJson = endpoint.input === 'json';
+  const changes = Object.fromEntries(
+    Object.entries(isJson ? (endpoint.defaults ?? {}) : {}).filter(([field]) => fields[field] == null),
+  );
   if (servedModel !== undefined && servedModel !== inBody) {
-    const field = modelField in fields || !('model' in fields) ? modelField : 'model';
-    body =
-      endpoint.input === 'json'
-        ? replaceJsonField(bytes, field, servedModel)
-        : replaceFormField(contentType, bytes, field, servedModel);
+    changes[modelField in fields || !('model' in fields) ? modelField : 'model'] = servedModel;
   }
+  const replace = isJson ? replaceJsonFields : replaceFormFields(contentType);
+  const body = Object.keys(changes).length === 0 ? bytes : replace(bytes, changes);
   return {
     endpoint,
     requestedModel,

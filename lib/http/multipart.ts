@@ -41,10 +41,15 @@ export const peekFields = (contentType: string, body: Buffer): Promise<Fields> =
   });
 
 /**
- * Replaces the value of one text field and leaves every other byte alone.
- * @throws {InvalidRequestError} when the field's part cannot be found.
+ * Replaces the values of text fields and leaves every other byte alone.
+ * @throws {InvalidRequestError} when a field's part cannot be found.
  */
-export const replaceField = (contentType: string, body: Buffer, field: string, value: string): Buffer => {
+export const replaceFields =
+  (contentType: string) =>
+  (body: Buffer, fields: Readonly<Record<string, string>>): Buffer =>
+    Object.entries(fields).reduce((bytes, [field, value]) => replaceField(contentType, bytes, field, value), body);
+
+const replaceField = (contentType: string, body: Buffer, field: string, value: string): Buffer => {
   const boundary = /boundary="?([^";]+)"?/i.exec(contentType)?.[1];
   const delimiter = `--${boundary}`;
   let start = body.indexOf(delimiter);

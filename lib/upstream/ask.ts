@@ -16,19 +16,27 @@ export type Ask = (
 ) => Promise<Answer | undefined>;
 
 /** Model lists and metrics are far smaller. */
-const LONGEST = 4 * 1024 * 1024;
+const LONGEST_TEXT = 4 * 1024 * 1024;
+
+interface GetOptions {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  /** Default 4 MB. */
+  readonly maxBytes?: number;
+}
+
+/** @returns the bearer header of a worker that has a key. */
+export const keyHeader = ({ apiKey }: Pick<Worker, 'apiKey'>): Record<string, string> =>
+  apiKey ? { authorization: `Bearer ${apiKey}` } : {};
 
 /**
- * GET over the upstream's connections, for small text.
+ * GET over the upstream's connections, for what fits in memory. Redirects are not followed.
  * @throws {UpstreamFailure} when there is no answer, or none once `signal` aborts.
- * @throws {RangeError} when the answer is longer than 4 MB.
+ * @throws {RangeError} when the answer is longer than `maxBytes`.
  */
-export const createGet =
+export const createFetch =
   (upstream: Upstream) =>
-  async (
-    url: string,
-    { headers, signal }: { headers: Record<string, string>; signal: AbortSignal },
-  ): Promise<Answer> => {
+  async (url: string, { headers, signal, maxBytes = LONGEST_TEXT }: GetOptions) => {
     const { origin, pathname, search } = new URL(url);
     const response = await upstream.send({
       worker: { url: origin },
@@ -41,24 +49,30 @@ export const createGet =
     let length = 0;
     for await (const chunk of response.body) {
       length += chunk.length;
-      if (length > LONGEST) throw new RangeError('The answer is too long.');
+      if (length > maxBytes) throw new RangeError('The answer is too long.');
       chunks.push(chunk);
     }
-    return { status: response.status, headers: response.headers, body: Buffer.concat(chunks).toString() };
+    return { status: response.status, headers: response.headers, body: Buffer.concat(chunks) };
   };
+
+/** `createFetch` for text. */
+export const createGet = (upstream: Upstream) => {
+  const fetch = createFetch(upstream);
+  return async (url: string, options: GetOptions): Promise<Answer> => {
+    const answer = await fetch(url, options);
+    return { ...answer, body: answer.body.toString() };
+  };
+};
 
 export const createAsk = (upstream: Upstream): Ask => {
   const get = createGet(upstream);
-  return async ({ url, apiKey }, path, { timeoutMs, signal }) => {
+  return async (worker, path, { timeoutMs, signal }) => {
     const limit = new AbortController();
     const stop = () => limit.abort();
     const timer = setTimeout(stop, timeoutMs);
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await get(url + path, {
-        headers: apiKey ? { authorization: `Bearer ${apiKey}` } : {},
-        signal: limit.signal,
-      });
+      return await get(worker.url + path, { headers: keyHeader(worker), signal: limit.signal });
     } catch {
       return undefined;
     } finally {

@@ -68,6 +68,18 @@ const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; bod
   return { headers, body: response.pipe(decoder) };
 };
 
+/** RFC 9112 6.3: two lengths, or a length beside a transfer coding, say that the message may not be what it seems. */
+const isAmbiguous = ({ rawHeaders }: IncomingMessage): boolean => {
+  const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+  const lengths = names.filter((name) => name === 'content-length').length;
+  return lengths > 1 || (lengths === 1 && names.includes('transfer-encoding'));
+};
+
+/** A byte that no header value may hold (RFC 9110 5.5); the filter drops the header, and the connection is not trusted on. */
+const hasControls = ({ rawHeaders }: IncomingMessage): boolean =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  rawHeaders.some((text) => /[\x00-\x08\x0a-\x1f\x7f]/.test(text));
+
 const isReset = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || error.code === 'EPIPE';
 
 /** @param connectTimeoutMs how long a connection may take to open. */
@@ -107,6 +119,8 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
         headers: body ? { ...request.headers, 'content-length': String(body.length) } : request.headers,
         agent: reuse ? agentFor(base.protocol) : false,
         signal,
+        // One odd byte in a header must not cost the answer; what leniency opens is closed below.
+        insecureHTTPParser: true,
       });
       const settled = () => clearTimeout(connectTimer);
       outgoing.once('socket', (socket) => {
@@ -119,6 +133,11 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       });
       outgoing.once('response', (response) => {
         settled();
+        if (isAmbiguous(response)) {
+          response.destroy();
+          return reject(new UpstreamFailure('reset', true));
+        }
+        if (hasControls(response)) response.once('end', () => response.socket.destroy());
         resolve({
           status: response.statusCode ?? 502,
           ...decoded(response),

@@ -54,6 +54,10 @@ const namedByConnection = (value: string | undefined): ReadonlySet<string> =>
 // RFC 9110 5.5: visible characters, spaces, tabs and obs-text. Anything else must not be relayed.
 const isFieldValue = (value: string): boolean => /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 
+/** The scheme the client used; the platform says it in front of a function URL. */
+export const forwardedProto = ({ headers }: Pick<GatewayRequest, 'headers'>): 'http' | 'https' =>
+  headers['x-forwarded-proto'] === 'http' ? 'http' : 'https';
+
 /**
  * The headers a worker sees (CONTRACT.md 2 and 4).
  * @param workerKey the worker's own key, if it has one; the client's credentials never pass.
@@ -68,7 +72,7 @@ export const toWorker = (request: GatewayRequest, workerKey: string | undefined)
   headers['accept-encoding'] = 'identity';
   headers['x-correlation-id'] = request.id;
   headers['x-request-id'] = request.id;
-  headers['x-forwarded-proto'] = request.headers['x-forwarded-proto'] === 'http' ? 'http' : 'https';
+  headers['x-forwarded-proto'] = forwardedProto(request);
   if (request.sourceIp) headers['x-forwarded-for'] = request.sourceIp;
   if (request.host) headers['x-forwarded-host'] = request.host;
   if (workerKey) headers.authorization = `Bearer ${workerKey}`;

@@ -1,0 +1,64 @@
+import { UpstreamError } from './errors.ts';
+import type { PrimedBody } from './relay.ts';
+
+/** One image a worker made, fetched from it. */
+export type FetchImage = (path: string) => Promise<Buffer | undefined>;
+
+export interface InlineOptions {
+  /** Origins under which the worker knows itself: its own, and the one the gateway told it in `x-forwarded-host`. */
+  readonly origins: readonly string[];
+  /** GET on that worker and no other; `undefined` when it does not give the image. Redirects are not followed. */
+  readonly fetchImage: FetchImage;
+}
+
+interface ImagesAnswer {
+  readonly data: readonly { readonly url?: unknown }[];
+}
+
+const isAnswer = (value: unknown): value is ImagesAnswer =>
+  typeof value === 'object' && value !== null && 'data' in value && Array.isArray(value.data);
+
+const parse = (bytes: Buffer): unknown => {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return undefined;
+  }
+};
+
+/** @returns the path on the worker, or `undefined` for a URL that is none of its own. */
+const ownPath = (url: unknown, origins: readonly string[]): string | undefined => {
+  if (typeof url !== 'string' || url.startsWith('data:')) return undefined;
+  const target = URL.parse(url, origins[0]);
+  return target && origins.includes(target.origin) ? target.pathname + target.search : undefined;
+};
+
+/**
+ * Puts images in place of URLs that only a worker can open (CONTRACT.md 2, "Images"). An answer without such URLs
+ * keeps its bytes.
+ *
+ * @param body the worker's JSON answer; collected here, for only its end tells whether it is whole.
+ * @throws {UpstreamError} when the body breaks off, or the worker does not give the image it named.
+ */
+export const inlineImages = async (body: PrimedBody, { origins, fetchImage }: InlineOptions): Promise<Buffer> => {
+  const chunks = [...body.first];
+  try {
+    for (let next = await body.rest.next(); !next.done; next = await body.rest.next()) chunks.push(next.value);
+  } catch (cause) {
+    throw new UpstreamError('The worker ended the response before it was complete.', cause);
+  }
+  const bytes = Buffer.concat(chunks);
+  const answer = bytes.includes('"url"') ? parse(bytes) : undefined;
+  if (!isAnswer(answer) || !answer.data.some((image) => ownPath(image?.url, origins) !== undefined)) return bytes;
+  const data = await Promise.all(
+    answer.data.map(async (image) => {
+      const path = ownPath(image?.url, origins);
+      if (path === undefined) return image;
+      const content = await fetchImage(path);
+      if (!content) throw new UpstreamError('The worker made an image but did not give it out.');
+      const { url: _, ...rest } = image;
+      return { ...rest, b64_json: content.toString('base64') };
+    }),
+  );
+  return Buffer.from(JSON.stringify({ ...answer, data }));
+};
