@@ -177,6 +177,17 @@ describe('readFleet', () => {
     expect((await load(known))?.workers[0]?.lastHeartbeat).toBe('2027-01-01T00:00:00.000Z');
   });
 
+  it('reads again when a writer went round between pointer and shards', async () => {
+    const { put, load, beforeEachRead } = arrange();
+    putsOf(big(5, 'one'), 1).forEach(put);
+    // Just after the pointer: generation 2 into the other slot, 3 over the one being read.
+    beforeEachRead.push(
+      () => {},
+      () => [...putsOf(big(5, 'two'), 2), ...putsOf(big(5, 'three'), 3)].forEach(put),
+    );
+    expect(idsOf((await load())?.listed)).toEqual(idsOf(big(5, 'three')));
+  });
+
   it('property: with any interleaving of a writer, half-written fleets included, a reader gets one whole fleet', async () => {
     const sizes = fc.array(fc.record({ size: fc.constantFrom(0, 3, 150, 700), stopAfter: fc.nat(40) }), {
       minLength: 1,

@@ -1,0 +1,58 @@
+import { GetParametersByPathCommand, SSMClient } from '@aws-sdk/client-ssm';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { mockClient } from 'aws-sdk-client-mock';
+import { parseService, readServices } from '../../../../lib/registrar/services.ts';
+
+describe('parseService', () => {
+  it('reads an ECS service, http by default', () => {
+    expect(parseService('{"cluster":"gpu","service":"chat","port":8080}')).toEqual({
+      cluster: 'gpu',
+      service: 'chat',
+      port: 8080,
+      scheme: 'http',
+    });
+  });
+
+  it('reads listed workers, without a trailing slash', () => {
+    expect(parseService('{"workers":[{"id":"a","url":"http://10.0.0.1:8080/"}]}')).toEqual({
+      workers: [{ id: 'a', url: 'http://10.0.0.1:8080' }],
+    });
+  });
+
+  it('never lets a key through', () => {
+    const text = '{"workers":[{"id":"a","url":"http://10.0.0.1","apiKey":"secret"}]}';
+    expect(JSON.stringify(parseService(text))).not.toContain('secret');
+  });
+
+  it.each([
+    ['{', 'not JSON'],
+    ['5', 'not an object'],
+    ['null', 'not an object'],
+    ['{"cluster":"gpu","port":1}', 'service'],
+    ['{"cluster":"gpu","service":"chat","port":"8080"}', 'port'],
+    ['{"cluster":"gpu","service":"chat","port":70000}', 'port'],
+    ['{"cluster":"gpu","service":"chat","port":1,"engine":"what"}', 'engine'],
+    ['{"workers":[{"id":"a b","url":"http://10.0.0.1"}]}', 'workers.0.id'],
+    ['{"workers":[{"id":"a","url":"ftp://10.0.0.1"}]}', 'workers.0.url'],
+  ])('says what is wrong with %s: %s', (text, malformed) => expect(parseService(text)).toEqual({ malformed }));
+});
+
+describe('readServices', () => {
+  const ssm = mockClient(SSMClient);
+  afterEach(() => void ssm.reset());
+
+  it('reads all pages, decrypted, and names services by their path', async () => {
+    const parameter = (name: string, port: number) => ({
+      Name: `/p/services/${name}`,
+      Value: JSON.stringify({ cluster: 'c', service: name, port }),
+    });
+    ssm
+      .on(GetParametersByPathCommand, { Path: '/p/services', Recursive: true, WithDecryption: true })
+      .resolvesOnce({ Parameters: [parameter('a', 1)], NextToken: 'more' })
+      .resolvesOnce({ Parameters: [{ Name: '/p/services/team/b', Value: 'broken' }] });
+    const services = await readServices(new SSMClient({ region: 'eu-central-1' }), '/p', new AbortController().signal);
+    expect([...services.keys()]).toEqual(['a', 'team/b']);
+    expect(services.get('team/b')).toEqual({ malformed: 'not JSON' });
+    expect(ssm.commandCalls(GetParametersByPathCommand)[1]?.args[0].input.NextToken).toBe('more');
+  });
+});
