@@ -1,0 +1,57 @@
+import type { Answered, Attempts } from './attempts.ts';
+import type { StreamFormat } from './dialects/dialect.ts';
+import { GatewayError, UpstreamError } from './errors.ts';
+import { withoutLoadingNode } from './model-loading.ts';
+import { isSilent, orSilent } from './relay.ts';
+
+type Chunk = string | Uint8Array;
+
+/** A worker's error that came too late for a status of its own. */
+const lateError = async ({ status, body }: Answered): Promise<GatewayError> => {
+  if (status < 400) return new UpstreamError('The worker did not stream.');
+  let message = 'The worker answered with an error.';
+  try {
+    const { error } = JSON.parse(Buffer.from(await withoutLoadingNode(body)).toString());
+    message = typeof error === 'string' ? error : (error?.message ?? message);
+  } catch {
+    // Not JSON: a worker's page is not for this client.
+  }
+  return new GatewayError(status, 'upstream_error', message);
+};
+
+export interface KeptAliveOptions {
+  readonly format: StreamFormat;
+  readonly keepAliveMs: number;
+  readonly correlationId: string;
+  /** Turns the late answer into the stream that was promised; `undefined` when it is none. */
+  readonly relayed: (answered: Answered) => Promise<AsyncIterable<Chunk> | undefined>;
+}
+
+/**
+ * The body of a stream whose head left with a keep-alive, before the worker said anything: there is no way back to
+ * another worker or status, so whatever goes wrong is told inside the stream (CONTRACT.md 6).
+ */
+export async function* keptAlive(
+  attempts: Attempts,
+  options: KeptAliveOptions,
+): AsyncGenerator<Chunk, void, undefined> {
+  const { format, keepAliveMs, correlationId, relayed } = options;
+  const keepAlive = format.keepAlive ?? '';
+  let body: AsyncIterable<Chunk> | undefined;
+  try {
+    yield keepAlive;
+    let answered = await orSilent(attempts.answered, keepAliveMs);
+    while (isSilent(answered)) {
+      yield keepAlive;
+      answered = await orSilent(attempts.answered, keepAliveMs);
+    }
+    body = await relayed(answered);
+    if (!body) throw await lateError(answered);
+  } catch (cause) {
+    const error =
+      cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', cause);
+    yield format.watch().fail(error, correlationId);
+    return;
+  }
+  yield* body;
+}
