@@ -26,10 +26,11 @@ export interface WorkerSetting {
 /** The node id under which a stand-in is given to the gateway. Its content says its name only, so the two never mix. */
 export const nodeIdOf = ({ name }: { readonly name: string }): string => `node-${name}`;
 
-/** A stand-in as a setting; `models` is left out, so that the gateway asks for the list. */
+/** A stand-in as a setting, with its models; `models: undefined` makes the gateway ask for the list. */
 export const settingOf = (worker: StandIn, more: Partial<WorkerSetting> = {}): WorkerSetting => ({
   id: nodeIdOf(worker),
   url: worker.url,
+  models: worker.models(),
   ...more,
 });
 

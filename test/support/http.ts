@@ -11,6 +11,8 @@ export interface SendOptions {
   readonly body?: string | Buffer | object | FormData | undefined;
   /** The request target as it is to stand on the wire; default: the URL's path and query. */
   readonly target?: string;
+  /** Closes the connection at any time, before the head too. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Chunk {
@@ -131,7 +133,7 @@ export const send = async (url: string, options: SendOptions = {}): Promise<Repl
   const method = options.method ?? (bytes ? 'POST' : 'GET');
   const path = options.target ?? pathname + search;
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ hostname, port, method, path, headers: all, agent: false });
+    const request = httpRequest({ hostname, port, method, path, headers: all, agent: false, signal: options.signal });
     request.once('response', (message) => resolve(replyOf(message)));
     request.on('error', reject);
     request.end(bytes);

@@ -64,6 +64,7 @@ export interface StandIn extends AsyncDisposable {
   readonly name: string;
   readonly url: string;
   readonly port: number;
+  readonly models: () => readonly string[];
   /** Inference requests in order of arrival. */
   readonly requests: readonly RecordedRequest[];
   /** Health, identity, load and model-list requests. */
@@ -86,6 +87,15 @@ export interface StandIn extends AsyncDisposable {
   readonly close: () => Promise<void>;
 }
 
+/** A client's connection over its life. */
+interface Connection {
+  readonly number: number;
+  used: boolean;
+  /** `performance.now()` of its end. */
+  readonly closed: Promise<number>;
+  idle?: NodeJS.Timeout;
+}
+
 const kept = 1_048_576;
 
 /** Starts an inference worker that answers every endpoint of CONTRACT.md section 1, recorded and programmable. */
@@ -100,8 +110,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
   const probes: RecordedRequest[] = [];
   const waiters = new Set<(request: RecordedRequest) => void>();
   const slots = createSlots(options.slots ?? Number.POSITIVE_INFINITY);
-  const numbers = new WeakMap<Socket, { readonly number: number; used: boolean }>();
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Socket, Connection>();
   let connections = 0;
   let port = options.port ?? 0;
 
@@ -109,24 +118,21 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
   server.timeout = 0;
   server.on('connection', (socket) => {
     connections += 1;
-    numbers.set(socket, { number: connections, used: false });
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now())));
+    sockets.set(socket, { number: connections, used: false, closed });
+    void closed.then(() => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
   });
 
-  const receive = async (message: IncomingMessage, response: ServerResponse) => {
+  const receive = async (message: IncomingMessage, response: ServerResponse, connection: Connection) => {
+    const { closed, used: reusedSocket } = connection;
+    connection.used = true;
     const blocks: Buffer[] = [];
     for await (const block of message) blocks.push(block as Buffer);
     const body = Buffer.concat(blocks);
     const { fields, files } = await fieldsOf(message.headers, body);
-    const use = numbers.get(message.socket) ?? { number: 0, used: false };
     let sentBytes = 0;
     const sent: Buffer[] = [];
-    const closed = new Promise<number>((resolve) => {
-      if (message.socket.destroyed) resolve(performance.now());
-      else message.socket.once('close', () => resolve(performance.now()));
-    });
     const recorded: RecordedRequest = {
       method: message.method ?? '',
       path: message.url ?? '',
@@ -134,15 +140,14 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
       headers: message.headers,
       body,
       fields,
-      connection: use.number,
-      reusedSocket: use.used,
+      connection: connection.number,
+      reusedSocket,
       receivedAt: performance.now(),
       sentBytes: () => sentBytes,
       sent: () => Buffer.concat(sent),
       closed,
       completed: new Promise((resolve) => response.once('close', () => resolve(response.writableFinished))),
     };
-    use.used = true;
     const note = (bytes: Buffer) => {
       if (sentBytes < kept) sent.push(bytes);
       sentBytes += bytes.length;
@@ -170,8 +175,11 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
 
   server.on('request', async (message, response) => {
     response.on('error', () => undefined);
+    const connection = sockets.get(message.socket);
+    if (!connection) return;
+    clearTimeout(connection.idle);
     try {
-      const { recorded, files, exchange } = await receive(message, response);
+      const { recorded, files, exchange } = await receive(message, response, connection);
       const path = decodeURIComponent(recorded.path.split('?', 1)[0] ?? '/');
       const { method, headers, fields } = recorded;
       const origin = `http://${host}:${port}`;
@@ -196,7 +204,9 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     } catch (error) {
       response.destroy(error as Error);
     } finally {
-      if (options.idleCloseMs !== undefined) closeWhenIdle(message.socket, options.idleCloseMs);
+      if (options.idleCloseMs !== undefined) {
+        connection.idle = setTimeout(() => message.socket.destroy(), options.idleCloseMs);
+      }
     }
   });
 
@@ -210,7 +220,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
   const refuse = async () => {
     if (!server.listening) return;
     const stopped = new Promise((resolve) => server.close(resolve));
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets.keys()) socket.destroy();
     await stopped;
   };
   await listen();
@@ -219,6 +229,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     name,
     url: `http://${host}:${port}`,
     port,
+    models: () => models,
     requests,
     probes,
     next: (...behaviours) => void queue.push(...behaviours),
@@ -264,12 +275,4 @@ const missing = ({ path }: Asked, model: string): Answer => {
     return jsonAnswer({ type: 'error', error: { type: 'not_found_error', message } }, 404);
   }
   return jsonAnswer({ error: { message, type: 'invalid_request_error', code: 404, param: 'model' } }, 404);
-};
-
-/** Every request on the connection starts the count anew. */
-const closeWhenIdle = (socket: Socket, milliseconds: number) => {
-  const timer = setTimeout(() => socket.destroy(), milliseconds);
-  const again = () => clearTimeout(timer);
-  socket.once('data', again);
-  socket.once('close', again);
 };
