@@ -18,7 +18,7 @@ export interface SsmSourceOptions {
   /** Plain keys from the environment, accepted beside those of SSM. */
   readonly apiKeys: readonly string[];
   readonly adminKeys: readonly string[];
-  /** Given: these workers, asked for at every load, and not the registrar's fleet, which is then not read. */
+  /** Given: these workers, cached as long as parameters are, and not the registrar's fleet, which is then not read. */
   readonly staticWorkers?: (() => Promise<readonly Worker[]>) | undefined;
   /** AWS's own variables, usually `process.env`. */
   readonly env: Environment;
@@ -111,7 +111,7 @@ export const createSsmSource = ({
     workerKeys = record(found, 'runtime/worker-keys');
     const header = setting(found, 'runtime/expose-node-header');
     return {
-      workers: await (staticWorkers ? staticWorkers() : readWorkers(found, attempt)),
+      workers: staticWorkers ? [] : await readWorkers(found, attempt),
       exposeNodeHeader: header.state === 'absent' ? exposeNodeHeader : header.state === 'value' && header.value,
       apiKeys: keys(found, 'runtime/api-keys'),
       adminKeys: keys(found, 'runtime/admin-keys'),
@@ -119,5 +119,19 @@ export const createSsmSource = ({
     };
   };
 
-  return createCached({ load, ttlMs, log, ...(clock && { clock }), ...(random && { random }) });
+  const timing = { ttlMs, log, ...(clock && { clock }), ...(random && { random }) };
+  const parameters = createCached({ ...timing, load });
+  if (!staticWorkers) return parameters;
+
+  // A cache of its own: a worker that hangs when asked for its models must not hold up a changed setting.
+  const given = createCached({ ...timing, load: staticWorkers });
+  return {
+    async current(signal) {
+      const [settings, workers] = await Promise.all([parameters.current(signal), given.current(signal)]);
+      return { ...settings, workers };
+    },
+    async settled() {
+      await Promise.all([parameters.settled(), given.settled()]);
+    },
+  };
 };

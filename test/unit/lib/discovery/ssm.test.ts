@@ -187,6 +187,23 @@ describe('ssm source', () => {
     expect(calls[0]).toHaveLength(5);
   });
 
+  it('has changed settings in time when a given worker hangs', async () => {
+    let asked = 0;
+    const { clock, set, source } = arrange({
+      staticWorkers: () => {
+        asked += 1;
+        return asked === 1 ? Promise.resolve([]) : new Promise(() => {});
+      },
+    });
+    await source.current();
+    set('expose-node-header', 'true');
+    clock.freeze(10 * ttlMs);
+    const thawed = source.current();
+    await clock.advance(500);
+    expect(await thawed).toMatchObject({ exposeNodeHeader: true, workers: [] });
+    expect(asked).toBe(2);
+  });
+
   it('serves on, for ever, when SSM is down after a good start', async () => {
     const { setFleet, source, fresh, state } = arrange();
     setFleet(row('a', 'chat'));
