@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { findVoice } from '../audio/voices.ts';
 import { wavHeader } from '../audio/wav.ts';
 import type { Engines } from '../engines/index.ts';
 import { ApiError } from '../http/api-error.ts';
@@ -8,15 +9,6 @@ import type { Route } from '../http/route.ts';
 import { splitSentences } from '../text/sentences.ts';
 import { flag, model, text } from './text-fields.ts';
 
-/** Flite's voices, and the OpenAI names that stand for them: a woman's, two men's, and a plainly synthetic one. */
-const voices: Readonly<Record<string, readonly string[]>> = {
-  slt: ['alloy', 'coral', 'marin', 'nova', 'sage', 'shimmer'],
-  rms: ['ash', 'cedar', 'echo', 'onyx', 'verse'],
-  awb: ['ballad', 'fable'],
-  kal16: [],
-};
-
-const DEFAULT_VOICE = 'slt';
 /** Flite's own rate, Hertz. */
 const WAV_RATE = 16000;
 /** What OpenAI's `pcm` is, Hertz. */
@@ -53,14 +45,6 @@ const OpenAiBody = v.object({
 });
 
 const ElevenLabsBody = v.object({ model_id: model, text: input });
-
-const findVoice = (name: string): string => {
-  const wanted = name.toLowerCase() || DEFAULT_VOICE;
-  const found = Object.entries(voices).find(([voice, aliases]) => voice === wanted || aliases.includes(wanted));
-  if (found) return found[0];
-  const known = Object.entries(voices).flatMap(([voice, aliases]) => [voice, ...aliases]);
-  throw new ApiError(400, `'voice': there is no '${name}' here; use one of ${known.join(', ')}.`, { param: 'voice' });
-};
 
 interface Wish {
   readonly model?: string;

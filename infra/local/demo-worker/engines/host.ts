@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { EngineInputError } from './engine.ts';
+import { createInbox } from './inbox.ts';
+import { createSlots } from './slots.ts';
 import type { FromThread, ToThread } from './thread.ts';
 
 /** An engine as the server sees it: in a thread of its own, loaded at its first use, a few pieces of work at a time. */
@@ -17,61 +19,8 @@ export interface EngineHost<Input, Output> {
   close(): Promise<void>;
 }
 
-interface Inbox {
-  put(message: FromThread | { readonly lost: Error }): void;
-  take(): Promise<FromThread | { readonly lost: Error }>;
-}
-
-const createInbox = (): Inbox => {
-  const messages: Array<FromThread | { lost: Error }> = [];
-  let wake = () => {};
-  return {
-    put(message) {
-      messages.push(message);
-      wake();
-    },
-    async take() {
-      while (messages.length === 0) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      return messages.shift() as FromThread;
-    },
-  };
-};
-
-const createSlots = (count: number) => {
-  const queue: Array<() => void> = [];
-  let running = 0;
-  return {
-    load: () => ({ running, waiting: queue.length }),
-    async acquire(signal: AbortSignal): Promise<void> {
-      signal.throwIfAborted();
-      if (running < count) {
-        running += 1;
-        return;
-      }
-      await new Promise<void>((resolve, reject) => {
-        const leave = () => {
-          queue.splice(queue.indexOf(enter), 1);
-          reject(signal.reason);
-        };
-        const enter = () => {
-          signal.removeEventListener('abort', leave);
-          resolve();
-        };
-        signal.addEventListener('abort', leave, { once: true });
-        queue.push(enter);
-      });
-    },
-    release(): void {
-      const next = queue.shift();
-      if (next) next();
-      else running -= 1;
-    },
-  };
-};
+/** What befalls a piece of work: what the thread says of it, or that the thread or the client is gone. */
+type Event = Exclude<FromThread, { loaded: true }> | { readonly lost: Error };
 
 /**
  * @param file the engine's module, whose default export is a `LoadEngine`
@@ -85,7 +34,7 @@ export const createEngineHost = <Input, Output>({
   slots: number;
 }): EngineHost<Input, Output> => {
   const slot = createSlots(slots);
-  const inboxes = new Map<number, Inbox>();
+  const works = new Map<number, (event: Event) => void>();
   let thread: { worker: Worker; loaded: Promise<void> } | undefined;
   let isLoaded = false;
   let lastId = 0;
@@ -97,14 +46,14 @@ export const createEngineHost = <Input, Output>({
         if (thread?.worker !== worker) return;
         thread = undefined;
         isLoaded = false;
-        for (const inbox of inboxes.values()) inbox.put({ lost: error });
+        for (const tell of works.values()) tell({ lost: error });
         reject(error);
       };
       worker.on('message', (message: FromThread) => {
         if ('loaded' in message) {
           isLoaded = true;
           resolve();
-        } else inboxes.get(message.id)?.put(message);
+        } else works.get(message.id)?.(message);
       });
       worker.once('error', lose);
       worker.once('exit', (code) => lose(new Error(`The engine ended with code ${code}.`)));
@@ -118,6 +67,35 @@ export const createEngineHost = <Input, Output>({
     return thread;
   };
 
+  /** Hands work to the thread. Its slot is free again when the thread has ended it, even if nobody listens any more. */
+  const begin = async (id: number, input: Input, signal: AbortSignal) => {
+    const inbox = createInbox<Event>();
+    await slot.acquire(signal);
+    try {
+      const { worker, loaded } = getThread();
+      await loaded;
+      signal.throwIfAborted();
+      const cancel = () => worker.postMessage({ id, cancel: true } satisfies ToThread);
+      const leave = () => {
+        inbox.put({ lost: signal.reason });
+        cancel();
+      };
+      works.set(id, (event) => {
+        inbox.put(event);
+        if ('output' in event) return;
+        works.delete(id);
+        signal.removeEventListener('abort', leave);
+        slot.release();
+      });
+      signal.addEventListener('abort', leave, { once: true });
+      worker.postMessage({ id, input } satisfies ToThread);
+      return { inbox, cancel };
+    } catch (error) {
+      slot.release();
+      throw error;
+    }
+  };
+
   return {
     async warm() {
       await getThread().loaded;
@@ -125,37 +103,18 @@ export const createEngineHost = <Input, Output>({
     isLoaded: () => isLoaded,
     load: slot.load,
     async *run(input, signal) {
-      await slot.acquire(signal);
       const id = ++lastId;
-      const inbox = createInbox();
-      let worker: Worker | undefined;
-      let finished = false;
-      const leave = () => inbox.put({ lost: signal.reason });
+      const { inbox, cancel } = await begin(id, input, signal);
       try {
-        const { worker: own, loaded } = getThread();
-        await loaded;
-        signal.throwIfAborted();
-        worker = own;
-        inboxes.set(id, inbox);
-        signal.addEventListener('abort', leave, { once: true });
-        worker.postMessage({ id, input } satisfies ToThread);
         while (true) {
-          const message = await inbox.take();
-          if ('output' in message) {
-            yield message.output as Output;
-            continue;
-          }
-          finished = 'done' in message || 'error' in message;
-          if ('lost' in message) throw message.lost;
-          if ('error' in message)
-            throw message.badInput ? new EngineInputError(message.error) : new Error(message.error);
-          return;
+          const event = await inbox.take();
+          if ('output' in event) yield event.output as Output;
+          else if ('lost' in event) throw event.lost;
+          else if ('error' in event) throw event.badInput ? new EngineInputError(event.error) : new Error(event.error);
+          else return;
         }
       } finally {
-        signal.removeEventListener('abort', leave);
-        inboxes.delete(id);
-        if (!finished) worker?.postMessage({ id, cancel: true } satisfies ToThread);
-        slot.release();
+        if (works.has(id)) cancel();
       }
     },
     async close() {

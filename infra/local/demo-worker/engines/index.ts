@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { ApiError } from '../http/api-error.ts';
 import type { SpeechInput, SpeechOutput } from './flite.ts';
+import { GGUF_SLOTS } from './gguf.ts';
 import { createEngineHost, type EngineHost } from './host.ts';
 import { isPocketsphinxInstalled, type TranscriptInput, type TranscriptOutput } from './pocketsphinx.ts';
 import type { ImageInput, ImageOutput } from './procedural-image.ts';
@@ -59,7 +60,9 @@ const host = <Input, Output>(name: string, slots = 1): EngineHost<Input, Output>
 /** @param gguf path of the user's own language model, which then replaces the n-gram (`DEMO_GGUF`) */
 export const createEngines = ({ gguf }: { gguf?: string } = {}): Engines => {
   const served: Served = {
-    text: gguf ? { id: basename(gguf, '.gguf'), engine: host('gguf', 2) } : { id: 'ngram', engine: host('ngram', 16) },
+    text: gguf
+      ? { id: basename(gguf, '.gguf'), engine: host('gguf', GGUF_SLOTS) }
+      : { id: 'ngram', engine: host('ngram', 16) },
     embedding: { id: 'use-lite', engine: host('use-lite') },
     speech: { id: 'flite', engine: host('flite') },
     vad: { id: 'ten-vad', engine: host('ten-vad') },

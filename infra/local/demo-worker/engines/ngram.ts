@@ -25,7 +25,8 @@ const load: LoadEngine<TextInput, TextOutput> = async () => {
     const isChat = input.messages !== undefined;
     const prompt = input.messages?.map(({ content }) => content).join(PARAGRAPH) ?? input.prompt ?? '';
     yield { promptTokens: tokenize(prompt).length };
-    const random = createRandom(input.seed ?? Math.floor(Math.random() * 2 ** 32));
+    const anySeed = () => (input.temperature === 0 ? 0 : Math.floor(Math.random() * 2 ** 32));
+    const random = createRandom(input.seed ?? anySeed());
     const topic = model.topicOf(input.messages?.findLast(({ role }) => role === 'user')?.content ?? prompt);
     const opening = isChat ? model.opening(random, topic) : model.encode(prompt);
     const context = isChat ? opening.slice(0, 1) : opening;

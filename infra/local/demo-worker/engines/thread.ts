@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { EngineInputError, type LoadEngine } from './engine.ts';
 
-/** From the host: start a piece of work, or give it up. */
+/** From the host: start a piece of work, or give it up; given up, it still says when it has ended. */
 export type ToThread =
   | { readonly id: number; readonly input: unknown }
   | { readonly id: number; readonly cancel: true };
@@ -26,7 +26,7 @@ const start = async (id: number, input: unknown) => {
   running.set(id, controller);
   try {
     for await (const output of run(input, controller.signal)) {
-      if (controller.signal.aborted) return;
+      if (controller.signal.aborted) break;
       post({ id, output });
     }
     post({ id, done: true });
