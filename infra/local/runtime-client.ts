@@ -46,6 +46,8 @@ const PROPERTIES = (
   'writableCorked writableLength writable'
 ).split(' ');
 
+const runtimeError = (type: string, message: string) => Object.assign(new Error(message), { name: `Runtime.${type}` });
+
 const armed = new WeakMap<object, (prelude: string) => void>();
 
 const createResponseStream = (target: ResponseTarget): ResponseStream => {
@@ -55,7 +57,7 @@ const createResponseStream = (target: ResponseTarget): ResponseStream => {
   for (const name of METHODS) stream[name] = (Reflect.get(target, name) as () => unknown).bind(target);
   for (const name of PROPERTIES) Object.defineProperty(stream, name, { get: () => Reflect.get(target, name) });
   stream.setContentType = (contentType: string) => {
-    if (written) throw new Error('Cannot set content-type, too late.');
+    if (written) throw runtimeError('InvalidStreamingOperation', 'Cannot set content-type, too late.');
     target.setHeader('Content-Type', contentType);
   };
   stream.write = (chunk: unknown, ...rest: [BufferEncoding?]) => {
@@ -99,51 +101,55 @@ const describeError = (error: unknown) =>
     ? { errorType: error.name, errorMessage: error.message, trace: error.stack?.split('\n') ?? [] }
     : { errorType: typeof error, errorMessage: String(error), trace: [] };
 
-/** One streaming invocation from call to end: a failure of the handler becomes error trailers. */
+/**
+ * One streaming invocation from call to end: a failure of the handler becomes error trailers.
+ * @returns what the handler failed with, as `[error]`.
+ */
 export const runStreaming = async (
   handler: StreamingHandler,
   event: unknown,
   context: object,
   target: ResponseTarget,
-): Promise<void> => {
+): Promise<[unknown] | undefined> => {
   try {
     const running: unknown = handler(event, createResponseStream(target), context);
     if (!(running instanceof Object && 'then' in running)) {
       throw new Error('Streaming does not support non-async handlers.');
     }
-    if ((await running) !== undefined) console.warn('Streaming handlers ignore return values.');
+    await running;
     await target.answered;
     if (!target.writableFinished) throw new Error('Response stream is not finished.');
   } catch (error) {
     await turn();
-    console.error('Invoke Error', error);
     const described = describeError(error);
     target.addTrailers({
       [ERROR_TYPE]: described.errorType,
       [ERROR_BODY]: Buffer.from(JSON.stringify(described)).toString('base64'),
     });
     target.end();
+    return [error];
   }
+  return undefined;
 };
 
 const loadHandler = async (taskRoot: string, name: string): Promise<Handler> => {
-  if (name.includes('..')) throw Object.assign(new Error('Bad handler'), { name: 'Runtime.MalformedHandlerName' });
-  const [, moduleName = '', path = ''] = /^([^.]*)\.(.*)$/.exec(basename(name)) ?? [];
+  const [, moduleName, path] = /^([^.]*)\.(.*)$/.exec(basename(name)) ?? [];
+  if (name.includes('..') || moduleName === undefined || path === undefined) {
+    throw runtimeError('MalformedHandlerName', `'${name}' is not a valid handler name`);
+  }
   const base = resolve(taskRoot, dirname(name), moduleName);
   const file = ['', '.js', '.mjs', '.cjs']
     .map((extension) => base + extension)
     .find((candidate) => existsSync(candidate));
-  if (!file) throw Object.assign(new Error(`Cannot find module '${base}'`), { name: 'Runtime.ImportModuleError' });
+  if (!file) throw runtimeError('ImportModuleError', `Cannot find module '${base}'`);
   const loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown> & { default?: unknown };
   const find = (from: unknown) =>
     path.split('.').reduce<unknown>((at, key) => (at instanceof Object ? Reflect.get(at, key) : undefined), from);
   const handler = find({ ...loaded }) ?? find(loaded.default);
-  if (typeof handler !== 'function') {
-    throw Object.assign(new Error(`${name} is undefined or not exported`), { name: 'Runtime.HandlerNotFound' });
-  }
+  if (!handler) throw runtimeError('HandlerNotFound', `${name} is undefined or not exported`);
+  if (typeof handler !== 'function') throw runtimeError('HandlerNotFound', `${name} is not a function`);
   if (handler.length >= 3 && !(STREAMING in handler)) {
-    const message = 'callback-based function handlers are no longer supported';
-    throw Object.assign(new Error(message), { name: 'Runtime.CallbackHandlerDeprecated' });
+    throw runtimeError('CallbackHandlerDeprecated', 'callback-based function handlers are no longer supported');
   }
   return handler as Handler;
 };
@@ -216,7 +222,8 @@ const main = async () => {
     void answer.then(() => undefined);
     const answered = answer.then(async (reply) => void (await reply.toArray()));
     const target = Object.assign(outgoing, { answered }) as unknown as ResponseTarget;
-    await runStreaming(handler as StreamingHandler, event, context, target);
+    const failed = await runStreaming(handler as StreamingHandler, event, context, target);
+    if (failed) console.error('Invoke Error', ...failed);
   };
 
   for (;;) {

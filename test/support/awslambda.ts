@@ -137,6 +137,11 @@ export const invokeStreaming = (handler: unknown, event: unknown, options: Invok
     pause: () => target.pause(),
     resume: () => target.resume(),
   };
-  const done = runStreaming(handler as StreamingHandler, event, context, target).then(() => capture);
+  const done = runStreaming(handler as StreamingHandler, event, context, target)
+    .then(() => target.answered)
+    .then(
+      () => capture,
+      () => capture,
+    );
   return { capture, done };
 };
