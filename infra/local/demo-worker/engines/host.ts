@@ -40,7 +40,10 @@ export const createEngineHost = <Input, Output>({
   let lastId = 0;
 
   const startThread = () => {
-    const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { file: file.href } });
+    const worker = new Worker(new URL('./thread.ts', import.meta.url), {
+      workerData: { file: file.href },
+      env: { ...process.env },
+    });
     const loaded = new Promise<void>((resolve, reject) => {
       const lose = (error: Error) => {
         if (thread?.worker !== worker) return;
