@@ -15,5 +15,5 @@ const common = {
 
 export const anthropicEndpoints: readonly Endpoint[] = [
   { ...common, operation: 'messages', paths: ['/v1/messages', '/messages'], stream: messageStream },
-  { ...common, operation: 'count_tokens', paths: ['/v1/messages/count_tokens', '/messages/count_tokens'] },
+  { ...common, operation: 'count_tokens', paths: ['/v1/messages/count_tokens'] },
 ];

@@ -22,7 +22,7 @@ export const audioEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'speech',
-    paths: ['/v1/audio/speech', '/audio/speech', '/tts', '/v1/tts'],
+    paths: ['/v1/audio/speech', '/audio/speech', '/tts'],
     input: 'json',
     modelField: 'model',
   },

@@ -25,5 +25,5 @@ export const imagesEndpoints: readonly Endpoint[] = [
     paths: ['/v1/images/inpainting', '/images/inpainting'],
     input: 'multipart',
   },
-  { ...common, operation: 'image_edit', paths: ['/v1/images/edits', '/images/edits'], input: 'multipart' },
+  { ...common, operation: 'image_edit', paths: ['/v1/images/edits'], input: 'multipart' },
 ];

@@ -56,7 +56,7 @@ export const modelsEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'model',
-    paths: ['/v1/models/{id}', '/models/{id}'],
+    paths: ['/v1/models/{id}'],
     dialect: openai,
     answer: async ({ request, params, snapshot }) => {
       const id = params.id ?? '';

@@ -1,4 +1,3 @@
-import { Busboy } from '@fastify/busboy';
 import { InvalidRequestError } from '../errors.ts';
 
 /** What routing needs of a multipart body; the body itself is forwarded untouched. */
@@ -11,8 +10,10 @@ const FIELD_BYTES = 64 * 1024;
  * Peeks at the text fields of a `multipart/form-data` body (RFC 7578), wherever in it they stand.
  * @throws {InvalidRequestError} when it cannot be parsed, or ends without its closing boundary.
  */
-export const peekFields = (contentType: string, body: Buffer): Promise<Fields> =>
-  new Promise((resolve, reject) => {
+export const peekFields = async (contentType: string, body: Buffer): Promise<Fields> => {
+  // Loaded when the first multipart body comes: most functions never see one.
+  const { Busboy } = await import('@fastify/busboy');
+  return new Promise((resolve, reject) => {
     const fail = (cause?: unknown) =>
       reject(
         new InvalidRequestError(
@@ -39,6 +40,7 @@ export const peekFields = (contentType: string, body: Buffer): Promise<Fields> =
       fail(cause);
     }
   });
+};
 
 /**
  * Replaces the values of text fields and leaves every other byte alone.
