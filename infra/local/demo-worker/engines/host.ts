@@ -43,6 +43,7 @@ export const createEngineHost = <Input, Output>({
     const worker = new Worker(new URL('./thread.ts', import.meta.url), {
       workerData: { file: file.href },
       env: { ...process.env },
+      resourceLimits: { maxYoungGenerationSizeMb: 16 },
     });
     const loaded = new Promise<void>((resolve, reject) => {
       const lose = (error: Error) => {

@@ -57,7 +57,11 @@ const createPainter = (prompt: string, index: number) => {
   /** Colour in [0, 1] at a place in [-1, 1]. */
   return (x: number, y: number): Float64Array => {
     const radius = Math.hypot(x, y);
-    place.set([x, y, radius, Math.sin(3 * radius), 1]);
+    place[0] = x;
+    place[1] = y;
+    place[2] = radius;
+    place[3] = Math.sin(3 * radius);
+    place[4] = 1;
     apply(first, place, hidden, Math.tanh);
     apply(second, hidden, deeper, Math.sin);
     apply(third, deeper, colour, (sum) => 1 / (1 + Math.exp(-2 * sum)));
