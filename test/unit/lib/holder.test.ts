@@ -1,0 +1,63 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { createHolder, load, stamp } from '../../../lib/holder.ts';
+
+/** CONTRACT.md section 3: what the holder itself owes. */
+const nodeId = fc.string({ minLength: 1, maxLength: 40 });
+
+describe('the holder', () => {
+  test('no holder: load gives nothing, stamp is a no-op', () => {
+    expect(() => stamp(undefined, 'node-a')).not.toThrow();
+    expect(load(undefined)).toBeUndefined();
+  });
+
+  test('never stamped: load gives nothing', () => {
+    expect(load(createHolder())).toBeUndefined();
+  });
+
+  test('stamp then load round-trips', () => {
+    fc.assert(
+      fc.property(nodeId, (id) => {
+        const holder = createHolder();
+        stamp(holder, id);
+        expect(load(holder)).toBe(id);
+      }),
+    );
+  });
+
+  test('second stamp wins', () => {
+    fc.assert(
+      fc.property(fc.array(nodeId, { minLength: 2 }), (ids) => {
+        const holder = createHolder();
+        for (const id of ids) stamp(holder, id);
+        expect(load(holder)).toBe(ids.at(-1));
+      }),
+    );
+  });
+
+  test('empty stamp does not erase', () => {
+    const holder = createHolder();
+    stamp(holder, 'node-a');
+    stamp(holder, '');
+    expect(load(holder)).toBe('node-a');
+  });
+
+  test('survives a derived async context', async () => {
+    const holder = createHolder();
+    const context = new AsyncLocalStorage<string>();
+    await context.run('outer', () =>
+      context.run('inner', async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        stamp(holder, 'node-a');
+      }),
+    );
+    expect(load(holder)).toBe('node-a');
+  });
+
+  test('two holders share nothing', () => {
+    const [one, other] = [createHolder(), createHolder()];
+    stamp(one, 'node-a');
+    expect(load(other)).toBeUndefined();
+  });
+});
