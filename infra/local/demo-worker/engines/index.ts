@@ -19,10 +19,10 @@ interface Capabilities {
   transcription: [TranscriptInput, TranscriptOutput];
 }
 
-export type Capability = keyof Capabilities;
+type Capability = keyof Capabilities;
 
 /** A model this worker serves, and the engine that runs it. */
-export interface ServedModel<Input, Output> {
+interface ServedModel<Input, Output> {
   /** The id clients name and `GET /v1/models` lists. */
   readonly id: string;
   readonly engine: EngineHost<Input, Output>;

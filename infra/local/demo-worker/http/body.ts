@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { ApiError } from './api-error.ts';
 
 /** LocalAI's default upload limit, in bytes. */
-export const MAX_BODY_BYTES = 15 * 1024 * 1024;
+const MAX_BODY_BYTES = 15 * 1024 * 1024;
 
 /** @throws {ApiError} 413 over {@link MAX_BODY_BYTES}. */
 export const readBody = async (request: IncomingMessage): Promise<Buffer> => {

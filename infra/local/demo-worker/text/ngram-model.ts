@@ -7,7 +7,7 @@ const MAX_VOCABULARY = 0x10000;
 const TOPIC_WEIGHT = 6;
 
 /** Token ids, most recent last. */
-export type Context = readonly number[];
+type Context = readonly number[];
 
 export interface NgramModel {
   readonly vocabularySize: number;

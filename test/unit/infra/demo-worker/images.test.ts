@@ -1,6 +1,5 @@
-import { inflateSync } from 'node:zlib';
+import { crc32, deflateSync, inflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { encode } from 'fast-png';
 import { type Demo, startDemo } from './demo.ts';
 
 let demo: Demo;
@@ -35,15 +34,32 @@ const draw = async (body: object) => {
   return data.map(({ b64_json }: { b64_json: string }) => Buffer.from(b64_json, 'base64')) as Buffer[];
 };
 
-const grey = (width: number, height: number, level: (x: number, y: number) => number) =>
-  new Uint8Array(
-    encode({
-      width,
-      height,
-      channels: 1,
-      data: Uint8Array.from({ length: width * height }, (_, i) => level(i % width, Math.floor(i / width))),
-    }),
-  );
+const chunk = (name: string, data: Buffer) => {
+  const body = Buffer.concat([Buffer.from(name, 'latin1'), data]);
+  const framed = Buffer.alloc(body.length + 8);
+  framed.writeUInt32BE(data.length, 0);
+  body.copy(framed, 4);
+  framed.writeUInt32BE(crc32(body), body.length + 4);
+  return framed;
+};
+
+/** Writes a PNG with nothing but zlib. */
+const encodePng = (
+  width: number,
+  height: number,
+  colour: 'grey' | 'rgba',
+  pixel: (x: number, y: number) => number[],
+) => {
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([8, colour === 'grey' ? 0 : 6], 8);
+  const columns = Array.from({ length: width }, (_, x) => x);
+  const rows = Array.from({ length: height }, (_, y) => [0, ...columns.flatMap((x) => pixel(x, y))]);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const data = deflateSync(Buffer.from(rows.flat()));
+  return Buffer.concat([signature, chunk('IHDR', head), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))]);
+};
 
 const form = (files: Record<string, Uint8Array>, fields: Record<string, string>) => {
   const body = new FormData();
@@ -87,7 +103,7 @@ describe('pictures', () => {
 });
 
 describe('repainting', () => {
-  const image = grey(32, 32, () => 100);
+  const image = encodePng(32, 32, 'grey', () => [100]);
   const old = [100, 100, 100];
   const repainted = async (path: string, files: Record<string, Uint8Array>) => {
     const { data } = await demo.json(path, form(files, { prompt: 'sea', response_format: 'b64_json' }));
@@ -95,15 +111,14 @@ describe('repainting', () => {
   };
 
   test('inpainting changes what the mask has white, and nothing else', async () => {
-    const mask = grey(16, 16, (x) => (x < 8 ? 0 : 255));
+    const mask = encodePng(16, 16, 'grey', (x) => [x < 8 ? 0 : 255]);
     const { pixel } = await repainted('/v1/images/inpainting', { image, mask });
     for (let y = 0; y < 32; y++) expect(pixel(10, y)).toEqual(old);
     expect(Array.from({ length: 32 }, (_, y) => pixel(24, y))).not.toContainEqual(old);
   });
 
   test('edits change what the mask has transparent', async () => {
-    const data = Uint8Array.from({ length: 32 * 32 * 4 }, (_, i) => (i % 4 === 3 && (i >> 2) % 32 < 16 ? 0 : 255));
-    const mask = encode({ width: 32, height: 32, channels: 4, data });
+    const mask = encodePng(32, 32, 'rgba', (x) => [255, 255, 255, x < 16 ? 0 : 255]);
     const { pixel } = await repainted('/v1/images/edits', { image, mask });
     expect(pixel(24, 5)).toEqual(old);
     expect(pixel(5, 5)).not.toEqual(old);
