@@ -1,7 +1,7 @@
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import type { Context } from 'aws-lambda';
-import { ConfigError, parseConfig } from '../lib/config.ts';
+import { ConfigError, readConfig } from '../lib/config.ts';
 import { oneOff } from '../lib/registrar/one-off.ts';
 import { createRegistrar, type Report, type TaskEvent } from '../lib/registrar/registrar.ts';
 import { createAsk } from '../lib/upstream/ask.ts';
@@ -10,7 +10,7 @@ import { createUpstream } from '../lib/upstream/client.ts';
 /** Left of the function's time for the answer and the log line. */
 const marginMs = 3_000;
 
-const { ssmPrefix: prefix, connectTimeoutMs } = parseConfig(process.env);
+const { ssmPrefix: prefix, connectTimeoutMs } = readConfig();
 if (!prefix) throw new ConfigError('GATEWAY_SSM_PREFIX', 'is needed: it says where services are described');
 
 const requestHandler = { connectionTimeout: 2_000, requestTimeout: 5_000, throwOnRequestTimeout: true };

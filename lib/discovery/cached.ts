@@ -3,8 +3,10 @@ import type { log as Log } from '../telemetry/log.ts';
 import { bounded, type Call, withFullJitter } from './backoff.ts';
 import { type Clock, systemClock } from './clock.ts';
 
-/** One call may last this long, warm or cold. */
+/** One call alongside a request may last this long. */
 const callMs = 2_000;
+/** One of several tries on a cold start, when the process has the least CPU. */
+const coldCallMs = 3_000;
 /** A request on a thawed environment waits this long for fresh values. */
 const thawWaitMs = 500;
 /** A cold start tries for this long. */
@@ -70,7 +72,7 @@ export const createCached = <T>({
     const until = startedAt + (cold ? coldMs : refreshMs);
     const attempt: Attempt = cold
       ? (call) =>
-          withFullJitter(call, { until, attemptMs: callMs, baseMs: 100, capMs: 1_000 }, abort.signal, clock, random)
+          withFullJitter(call, { until, attemptMs: coldCallMs, baseMs: 100, capMs: 1_000 }, abort.signal, clock, random)
       : (call) => bounded(call, Math.max(0, Math.min(callMs, until - clock.now())), abort.signal, clock);
     const run = async () => {
       try {

@@ -16,7 +16,8 @@ export const systemClock: Clock = {
         signal?.removeEventListener('abort', done);
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      // A process that was starved or frozen finds timer and answer due at once: what has arrived is looked at first.
+      const timer = setTimeout(() => setImmediate(done), ms);
       signal?.addEventListener('abort', done, { once: true });
     }),
 };

@@ -127,7 +127,7 @@ export const createRegistrar = ({
 
   return {
     async run(event, budgetMs) {
-      const signal = AbortSignal.timeout(budgetMs);
+      const signal = AbortSignal.timeout(Math.floor(budgetMs));
       const startedAt = clock.now();
       const services = [...(await readServices(ssm, prefix, signal))];
       const about = (workers: readonly FleetWorker[]) => ({
@@ -149,7 +149,7 @@ export const createRegistrar = ({
         log('error', 'service_kept', { service: name, reason, workers: kept.length });
         return { targets: [], kept };
       };
-      const lookUntil = AbortSignal.timeout(budgetMs / 2);
+      const lookUntil = AbortSignal.timeout(Math.floor(budgetMs / 2));
       const found = await mapParallel(services, servicesAtOnce, async ([name, service]): Promise<Found> => {
         if ('malformed' in service) return keep(name, `parameter ${prefix}/services/${name}: ${service.malformed}`);
         try {
