@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createAnthropicRoutes } from './api/anthropic-messages.ts';
 import { type Dialect, errorBody } from './api/dialect.ts';
+import { discoveryRoute } from './api/discovery.ts';
 import { createOllamaEmbedRoute, createOpenAiEmbeddingsRoute } from './api/embeddings.ts';
 import { createHealthRoutes } from './api/health.ts';
 import { createImageRoutes } from './api/images.ts';
@@ -64,6 +65,7 @@ export const createDemoServer = ({ id, engines }: { id: string; engines: Engines
     ...createImageRoutes(engines, createImageStore()),
     ...unavailableRoutes,
     createModelsRoute(engines),
+    discoveryRoute,
     ...createHealthRoutes(id, engines),
   ]);
 

@@ -80,16 +80,22 @@ const read = (file: Uint8Array, name: string): Picture => {
 /** How much of a pixel is repainted, in [0, 1]. */
 type Coverage = (x: number, y: number) => number;
 
-/** Without a mask a picture's own transparent parts count; one that has none is repainted half through, everywhere. */
+const isOpaque = ({ rgba }: Picture) => rgba.every((value, i) => i % 4 !== 3 || value === 255);
+
+/**
+ * White or transparent, as asked; a mask without any transparency counts as white. Without a mask the picture's own
+ * transparent parts count, and one that has none is repainted half through, everywhere.
+ */
 const coverageOf = ({ mask, where }: NonNullable<ImageInput['repaint']>, picture: Picture): Coverage => {
   const source = mask ? read(mask, 'mask') : picture;
-  if (!mask && source.rgba.every((value, i) => i % 4 !== 3 || value === 255)) return () => 0.5;
-  const channel = mask && where === 'white' ? 0 : 3;
+  const opaque = isOpaque(source);
+  if (!mask && opaque) return () => 0.5;
+  const byWhite = mask !== undefined && (where === 'white' || opaque);
   return (x, y) => {
     const column = Math.floor((x * source.width) / picture.width);
     const row = Math.floor((y * source.height) / picture.height);
-    const value = (source.rgba[(row * source.width + column) * 4 + channel] ?? 0) / 255;
-    return channel === 0 ? value : 1 - value;
+    const value = (source.rgba[(row * source.width + column) * 4 + (byWhite ? 0 : 3)] ?? 0) / 255;
+    return byWhite ? value : 1 - value;
   };
 };
 
