@@ -123,6 +123,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
         insecureHTTPParser: true,
       });
       const settled = () => clearTimeout(connectTimer);
+      let hasHead = false;
       outgoing.once('socket', (socket) => {
         if (!socket.connecting) return;
         connectTimer = setTimeout(() => {
@@ -133,6 +134,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       });
       outgoing.once('response', (response) => {
         settled();
+        hasHead = true;
         if (isAmbiguous(response)) {
           response.destroy();
           return reject(new UpstreamFailure('reset', true));
@@ -147,6 +149,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       // Stays for the connection's life: behind the response's head, errors reach the reader through the body.
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
         settled();
+        if (hasHead) return;
         if (signal.aborted) return reject(new UpstreamFailure('aborted', outgoing.writableFinished, error));
         if (connectTimedOut) return reject(new UpstreamFailure('unreachable', false, error));
         if (isReset(error) && outgoing.reusedSocket && reuse) return resolve(open(request, false));
