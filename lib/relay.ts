@@ -1,4 +1,4 @@
-import type { StreamFormat, StreamWatch } from './dialects/dialect.ts';
+import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, TimeoutError, UpstreamError } from './errors.ts';
 
 /** How a body ended, told once. */
@@ -94,13 +94,15 @@ export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGene
       watch?.push(result.value);
       yield result.value;
     }
-    const missing = watch ? watch.finish() : '';
+    const missing = watch ? watch.finish(true) : '';
     if (missing === undefined) throw cutError();
     ending = 'complete';
     if (missing) yield missing;
   } catch (cause) {
-    ending = endingOf(cause, signal, watch);
-    if (ending === 'complete') return;
+    const missing = watch?.finish(false);
+    ending = missing === undefined ? endingOf(cause, signal) : 'complete';
+    if (missing) yield missing;
+    if (missing !== undefined) return;
     const error = signal.aborted ? reasonOf(signal) : cause instanceof GatewayError ? cause : cutError(cause);
     if (!watch) throw error;
     yield watch.fail(error, options.correlationId);
@@ -111,8 +113,7 @@ export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGene
   }
 }
 
-const endingOf = (cause: unknown, signal: AbortSignal, watch: StreamWatch | undefined): Ending => {
-  if (watch?.terminated) return 'complete';
+const endingOf = (cause: unknown, signal: AbortSignal): Ending => {
   if (signal.aborted) return 'deadline';
   return cause instanceof TimeoutError ? 'idle' : 'cut';
 };

@@ -15,10 +15,13 @@ export interface StreamWatch {
   push(chunk: Uint8Array): void;
   /** Something else may be put here without breaking an event or line. */
   readonly atBoundary: boolean;
-  /** The operation's terminal marker has gone by. */
+  /** The operation's last words have gone by: nothing of interest can follow. */
   readonly terminated: boolean;
-  /** @returns what to write behind a clean end, or `undefined` when the worker ended without its terminal marker. */
-  finish(): string | undefined;
+  /**
+   * @param isClean the worker ended its body; otherwise it died, stalled or was cut off by the deadline.
+   * @returns what to write behind the end, or `undefined` when it came without the terminal marker.
+   */
+  finish(isClean: boolean): string | undefined;
   /** @returns what to write behind a cut: closes a half-written event, then says the error in the dialect. */
   fail(error: GatewayError, correlationId: string): string;
 }

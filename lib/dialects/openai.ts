@@ -32,11 +32,29 @@ interface SseOptions {
   /** Recognises the terminal marker by the start of its line. */
   isTerminal(line: string): boolean;
   /**
-   * Judges a clean end without a marker by the last bytes.
+   * Judges an end without a marker by the last whole events.
    * @returns what is missing behind it, or `undefined` when the operation was not complete.
    */
-  complete(recent: string): string | undefined;
+  complete(events: string, isClean: boolean): string | undefined;
 }
+
+const BLANK_LINE = /\r?\n\r?\n/;
+
+const isWhole = (event: string): boolean => {
+  try {
+    JSON.parse(event.replace(/^(?:(?!data:).*\n)*data: ?/, ''));
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Leaves a half-written last event out; one that lacks only its blank line is whole. */
+const wholeEvents = (recent: string): string => {
+  const events = recent.split(BLANK_LINE);
+  const last = events.at(-1) ?? '';
+  return isWhole(last) ? recent : events.slice(0, -1).join('\n\n');
+};
 
 /** An SSE stream in OpenAI's manner: errors are `data: {"error":...}` followed by `[DONE]`. */
 const sse = ({ isTerminal, complete }: SseOptions): StreamFormat => ({
@@ -53,9 +71,9 @@ const sse = ({ isTerminal, complete }: SseOptions): StreamFormat => ({
       get terminated() {
         return tail.terminated;
       },
-      finish() {
+      finish(isClean) {
         if (tail.terminated) return closing();
-        const missing = complete(tail.recent());
+        const missing = complete(wholeEvents(tail.recent()), isClean);
         return missing === undefined ? undefined : closing() + missing;
       },
       fail: (error) => `${closing()}data: ${JSON.stringify({ error: errorObject(error) })}\n\n${DONE}`,
@@ -63,16 +81,12 @@ const sse = ({ isTerminal, complete }: SseOptions): StreamFormat => ({
   },
 });
 
-const lastEvent = (recent: string): string =>
-  recent
-    .trimEnd()
-    .split(/\r?\n\r?\n/)
-    .at(-1) ?? '';
+const lastEvent = (events: string): string => events.trimEnd().split(BLANK_LINE).at(-1) ?? '';
 
 /** Chat and text completions: `[DONE]`; behind a `finish_reason` or the worker's own error it is added. */
 export const completionStream = sse({
   isTerminal: isDone,
-  complete: (recent) => (FINISH_REASON.test(recent) || ERROR_EVENT.test(lastEvent(recent)) ? DONE : undefined),
+  complete: (events) => (FINISH_REASON.test(events) || ERROR_EVENT.test(lastEvent(events)) ? DONE : undefined),
 });
 
 /** Typed events: the type stands in the `event:` line, or in the data. */
@@ -81,7 +95,7 @@ const typedStream = (types: string): StreamFormat => {
   const anywhere = new RegExp(`"type"\\s*:\\s*"(?:${types})"`);
   return sse({
     isTerminal: (line) => start.test(line) || isDone(line),
-    complete: (recent) => (anywhere.test(lastEvent(recent)) ? '' : undefined),
+    complete: (events) => (anywhere.test(lastEvent(events)) ? '' : undefined),
   });
 };
 
@@ -92,4 +106,4 @@ export const responseStream = typedStream('response\\.(?:completed|incomplete|fa
 export const transcriptStream = typedStream('transcript\\.text\\.done|error');
 
 /** SSE of a kind we do not know: a clean end is an end. */
-export const anyStream = sse({ isTerminal: isDone, complete: () => '' });
+export const anyStream = sse({ isTerminal: isDone, complete: (_, isClean) => (isClean ? '' : undefined) });

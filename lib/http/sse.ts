@@ -80,4 +80,4 @@ export const createSseTail = (isTerminal: (lineStart: string) => boolean): SseTa
 
 /** A stream may stop right behind `data: [DONE]`, without the line's end. */
 const isWholeMarker = (line: string, isTerminal: (lineStart: string) => boolean): boolean =>
-  line.endsWith('[DONE]') && isTerminal(line);
+  /^data: ?\[DONE\]$/.test(line) && isTerminal(line);
