@@ -42,7 +42,7 @@ const maxJsonBytes = 64 << 20;
 
 export const pointerName = 'runtime/fleet/0';
 
-export const shardName = (generation: number, index: number): string =>
+const shardName = (generation: number, index: number): string =>
   `runtime/fleet/${1 + 2 * index + (generation % 2)}`;
 
 const header = ({ generation, count, digest }: Omit<Pointer, 'seenAt'>, index: number) =>
@@ -96,7 +96,7 @@ export const decodePointer = (text: string): Pointer => {
 };
 
 /** @returns the names of a pointer's shards, in order. */
-export const shardNames = ({ generation, count }: Pointer): readonly string[] =>
+const shardNames = ({ generation, count }: Pointer): readonly string[] =>
   Array.from({ length: count }, (_, index) => shardName(generation, index));
 
 /**

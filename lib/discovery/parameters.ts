@@ -15,7 +15,7 @@ const settings = {
 
 type Settings = typeof settings;
 export type SettingName = keyof Settings;
-export type SettingValue<N extends SettingName> = NonNullable<ReturnType<Settings[N]>>;
+type SettingValue<N extends SettingName> = NonNullable<ReturnType<Settings[N]>>;
 
 export const settingNames = Object.keys(settings) as readonly SettingName[];
 

@@ -21,7 +21,7 @@ const putsPerSecond = 3;
 const confirmEveryMs = 5 * 60_000;
 
 /** Another registrar wrote meanwhile; its fleet stands. */
-export class ConflictError extends Error {
+class ConflictError extends Error {
   constructor() {
     super('the fleet pointer changed during this run');
     this.name = 'ConflictError';

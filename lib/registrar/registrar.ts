@@ -46,7 +46,7 @@ export interface Registrar {
    * Turns `services/*` into the fleet snapshot, once.
    * @param event a task event of a service that is nobody's is ignored; anything else starts a run.
    * @param budgetMs the time there is; half of it may go into looking, the rest is for writing.
-   * @throws errors of SSM and {@link ConflictError}: nothing, or no whole fleet, was written; readers keep theirs.
+   * @throws errors of SSM and ConflictError: nothing, or no whole fleet, was written; readers keep theirs.
    */
   run(event: TaskEvent, budgetMs: number): Promise<Report>;
 }

@@ -40,7 +40,7 @@ const staticService = v.object({
 /** Tasks of one ECS service. */
 export type EcsService = v.InferOutput<typeof ecsService>;
 /** Workers an operator lists. */
-export type StaticService = v.InferOutput<typeof staticService>;
+type StaticService = v.InferOutput<typeof staticService>;
 export type Service = EcsService | StaticService;
 
 /** @returns the service, or the reason why the value is none. */
