@@ -96,7 +96,7 @@ export const decodePointer = (text: string): Pointer => {
 };
 
 /** @returns the names of a pointer's shards, in order. */
-const shardNames = ({ generation, count }: Pointer): readonly string[] =>
+export const shardNames = ({ generation, count }: Pointer): readonly string[] =>
   Array.from({ length: count }, (_, index) => shardName(generation, index));
 
 /**
