@@ -31,6 +31,10 @@ export interface GatewayRequest {
   readonly onHead: ((head: Head) => void)[];
   /** Exists only while the node header is switched on. */
   holder?: Holder;
+  /** SHA-256 of the key the caller showed, in hex; `undefined` where anybody may call. */
+  caller?: string;
+  /** Run when the response is over and before the invocation is. */
+  readonly afterwards: (() => Promise<unknown>)[];
   /** The configuration this request is served under. */
   snapshot?: Snapshot;
 }
@@ -56,5 +60,6 @@ export const toGatewayRequest = (event: LambdaFunctionURLEvent, context: Context
     host: event.requestContext?.domainName ?? '',
     deadline: createDeadline(context.getRemainingTimeInMillis(), marginMs),
     onHead: [],
+    afterwards: [],
   };
 };

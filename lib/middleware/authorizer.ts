@@ -1,3 +1,4 @@
+import { digestKey } from '../discovery/keys.ts';
 import type { Snapshot } from '../discovery/source.ts';
 import { UnauthorizedError } from '../errors.ts';
 import type { GatewayRequest } from '../http/event.ts';
@@ -50,4 +51,5 @@ export const authorize = (
   if (!isAmong(key, access === 'admin' ? snapshot.adminKeys : snapshot.apiKeys)) {
     throw new UnauthorizedError(access === 'admin' ? 'This needs an admin key.' : 'The API key is not valid.');
   }
+  request.caller = digestKey(key);
 };

@@ -17,13 +17,21 @@ export class UpstreamFailure extends Error {
   }
 }
 
+/** A body too large to hold: read while it is sent, and from its beginning again for every try. */
+export interface StreamedBody {
+  /** Bytes, declared before the first is read. */
+  readonly length: number;
+  /** @param signal aborted when nobody takes the bytes any more. */
+  open(signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
 export interface UpstreamRequest {
   readonly worker: Pick<Worker, 'url'>;
   readonly method: string;
   /** Path and query on the worker. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array | StreamedBody;
   readonly signal: AbortSignal;
 }
 
@@ -38,7 +46,7 @@ export interface UpstreamResponse {
 }
 
 export interface Upstream {
-  /** @throws {UpstreamFailure} when no response head came. */
+  /** @throws {UpstreamFailure} when no response head came; what a streamed body threw, as it is. */
   send(request: UpstreamRequest): Promise<UpstreamResponse>;
 }
 
@@ -82,6 +90,27 @@ const hasControls = ({ rawHeaders }: IncomingMessage): boolean =>
 
 const isReset = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || error.code === 'EPIPE';
 
+/** Resolves when the request takes more, or is over. */
+const drained = (outgoing: ClientRequest): Promise<void> =>
+  new Promise((resolve) => {
+    const done = () => {
+      outgoing.off('drain', done).off('close', done);
+      resolve();
+    };
+    outgoing.on('drain', done).on('close', done);
+  });
+
+/** Sends a streamed body at the worker's pace. @throws what reading it throws. */
+const pump = async (body: StreamedBody, outgoing: ClientRequest): Promise<void> => {
+  const reading = new AbortController();
+  outgoing.once('close', () => reading.abort());
+  for await (const chunk of body.open(reading.signal)) {
+    if (outgoing.destroyed) return;
+    if (!outgoing.write(chunk)) await drained(outgoing);
+  }
+  outgoing.end();
+};
+
 /** @param connectTimeoutMs how long a connection may take to open. */
 export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number }): Upstream => {
   const agents = new Map<string, Agent>();
@@ -110,6 +139,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
         base.protocol === 'https:' ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
       let connectTimer: NodeJS.Timeout | undefined;
       let connectTimedOut = false;
+      let bodyFailed = false;
       const outgoing: ClientRequest = httpRequest({
         protocol: base.protocol,
         hostname: base.hostname.replace(/^\[(.*)\]$/, '$1'),
@@ -124,13 +154,25 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       });
       const settled = () => clearTimeout(connectTimer);
       let hasHead = false;
+      const sendBody = () => {
+        if (!body || body instanceof Uint8Array) return;
+        pump(body, outgoing).catch((cause) => {
+          bodyFailed = true;
+          reject(cause);
+          outgoing.destroy();
+        });
+      };
       outgoing.once('socket', (socket) => {
-        if (!socket.connecting) return;
+        if (!socket.connecting) return sendBody();
         connectTimer = setTimeout(() => {
           connectTimedOut = true;
           outgoing.destroy();
         }, connectTimeoutMs);
-        socket.once(base.protocol === 'https:' ? 'secureConnect' : 'connect', settled);
+        socket.once(base.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+          settled();
+          // Not before: for a worker that is not there nothing is read.
+          sendBody();
+        });
       });
       outgoing.once('response', (response) => {
         settled();
@@ -139,6 +181,10 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
           response.destroy();
           return reject(new UpstreamFailure('reset', true));
         }
+        // A worker that has said everything without reading all of it never will.
+        response.once('end', () => {
+          if (!outgoing.writableEnded) outgoing.destroy();
+        });
         if (hasControls(response)) response.once('end', () => response.socket.destroy());
         resolve({
           status: response.statusCode ?? 502,
@@ -152,10 +198,11 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
         if (hasHead) return;
         if (signal.aborted) return reject(new UpstreamFailure('aborted', outgoing.writableFinished, error));
         if (connectTimedOut) return reject(new UpstreamFailure('unreachable', false, error));
+        if (bodyFailed) return;
         if (isReset(error) && outgoing.reusedSocket && reuse) return resolve(open(request, false));
         reject(new UpstreamFailure(isReset(error) ? 'reset' : 'unreachable', outgoing.writableFinished, error));
       });
-      outgoing.end(body);
+      if (!body || body instanceof Uint8Array) outgoing.end(body);
     });
 
   return { send: (request) => open(request, true) };
