@@ -1,0 +1,55 @@
+import { edge, edgeSecretOf } from './edge.js';
+import { iam } from './iam.js';
+import { endpointUrls, network, vpcOf } from './network.js';
+import { readOptions } from './options.js';
+import { parameters } from './parameters.js';
+import { registrar } from './registrar.js';
+
+/**
+ * What osls hands to a function in a `${file(...)}` variable.
+ * @typedef {{
+ *   options: { param?: string | string[] },
+ *   resolveVariable: (variable: string) => Promise<unknown>,
+ *   resolveConfigurationProperty: (path: string[]) => Promise<unknown>,
+ * }} Osls
+ */
+
+/** @param {Osls} osls @returns {Promise<import('./options.js').Options>} */
+const optionsOf = async ({ options, resolveVariable, resolveConfigurationProperty }) => {
+  const defaults = /** @type {Record<string, unknown>} */ (await resolveConfigurationProperty(['params', 'default']));
+  for (const given of [options.param ?? []].flat()) {
+    const name = given.split('=')[0] ?? '';
+    if (!(name in defaults)) throw new Error(`--param ${name} is not one of serverless.yml's params`);
+  }
+  const entries = Object.entries(defaults)
+    .filter(([, value]) => value !== null)
+    .map(async ([name]) => [name, await resolveVariable(`param:${name}`)]);
+  return readOptions(Object.fromEntries(await Promise.all(entries)), {
+    service: String(await resolveVariable('self:service')),
+    stage: String(await resolveVariable('sls:stage')),
+  });
+};
+
+const pieces = [parameters, iam, registrar, network, edge];
+
+/** `resources`: the pieces that the parameters ask for, in one. @param {Osls} osls */
+export const resources = async (osls) => {
+  const options = await optionsOf(osls);
+  const made = pieces.map((piece) => piece(options));
+  return {
+    Resources: Object.assign({}, ...made.map(({ Resources }) => Resources)),
+    Outputs: Object.assign({}, ...made.map(({ Outputs }) => Outputs)),
+  };
+};
+
+/** `provider.vpc`. @param {Osls} osls */
+export const vpc = async (osls) => vpcOf(await optionsOf(osls)) ?? null;
+
+/** Variables of every function whose values depend on the parameters. @param {Osls} osls */
+export const environment = async (osls) => {
+  const options = await optionsOf(osls);
+  return { edgeSecret: edgeSecretOf(options), ...endpointUrls(options) };
+};
+
+/** @param {Osls} osls */
+export const registrarConcurrency = async (osls) => (await optionsOf(osls)).registrarConcurrency ?? null;
