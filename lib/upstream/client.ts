@@ -185,7 +185,11 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
         response.once('end', () => {
           if (!outgoing.writableEnded) outgoing.destroy();
         });
-        if (hasControls(response)) response.once('end', () => response.socket.destroy());
+        if (hasControls(response)) {
+          // Taken now: at its end the response has given the socket back to the agent.
+          const { socket } = response;
+          response.once('end', () => socket.destroy());
+        }
         resolve({
           status: response.statusCode ?? 502,
           ...decoded(response),

@@ -98,5 +98,6 @@ export const toClient = (from: IncomingHttpHeaders): Record<string, string> => {
 export const localLocation = (location: string, workerUrl: string): string | undefined => {
   const target = URL.parse(location, workerUrl);
   if (!target || target.origin !== new URL(workerUrl).origin) return undefined;
-  return `${target.pathname}${target.search}${target.hash}`;
+  // Two slashes in front would name another host.
+  return `/${target.pathname.replace(/^\/+/, '')}${target.search}${target.hash}`;
 };

@@ -1,0 +1,335 @@
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { createUpstream, type UpstreamFailure, type UpstreamResponse } from '../../../../lib/upstream/client.ts';
+import { until } from '../../../support/until.ts';
+
+/** Over real sockets: what CONTRACT.md section 6 says of connections. */
+const servers: (Server | TcpServer)[] = [];
+const sockets = new Set<Socket>();
+
+const listening = async <T extends Server | TcpServer>(server: T): Promise<string> => {
+  servers.push(server);
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.once('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+};
+
+/** A worker that tells on which connection each request came. */
+const startServer = async (listener: RequestListener) => {
+  const connections: Socket[] = [];
+  const seen: number[] = [];
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
+    if (!connections.includes(request.socket)) connections.push(request.socket);
+    seen.push(connections.indexOf(request.socket));
+    request.resume();
+    request.once('end', () => listener(request, response));
+  });
+  return { url: await listening(server), seen, connections };
+};
+
+afterEach(async () => {
+  jest.useRealTimers();
+  for (const socket of sockets) socket.destroy();
+  await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+});
+
+const never = new AbortController().signal;
+const ask = (url: string, more: object = {}) => ({
+  worker: { url },
+  method: 'POST',
+  path: '/v1/chat/completions',
+  headers: { 'content-type': 'application/json' },
+  body: Buffer.from('{}'),
+  signal: never,
+  ...more,
+});
+
+const textOf = async ({ body }: UpstreamResponse): Promise<string> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+};
+
+const failureOf = (promise: Promise<unknown>): Promise<UpstreamFailure> =>
+  promise.then(
+    () => {
+      throw new Error('it succeeded');
+    },
+    (error: UpstreamFailure) => error,
+  );
+
+describe('a request', () => {
+  test('goes out as it is told, below the path of the base URL', async () => {
+    let target = '';
+    let length: string | undefined;
+    const { url } = await startServer((request, response) => {
+      target = request.url ?? '';
+      length = request.headers['content-length'];
+      response.end('ok');
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    const path = '/v1/messages?beta=true&x=%2F';
+    const response = await upstream.send(ask(`${url}/base`, { path, body: Buffer.from('Grüße') }));
+    expect(await textOf(response)).toBe('ok');
+    expect([target, length]).toEqual([`/base${path}`, '7']);
+  });
+
+  test('reuses the connection, also after an error status', async () => {
+    const { url, seen } = await startServer((_, response) => {
+      response.statusCode = 500;
+      response.end('no');
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    for (let turn = 0; turn < 3; turn += 1) await textOf(await upstream.send(ask(url)));
+    expect(seen).toEqual([0, 0, 0]);
+  });
+});
+
+describe('an idle connection', () => {
+  const idle = async (ms: number) => {
+    const { url, seen, connections } = await startServer((_, response) => response.end('ok'));
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    // Only the clock is made up: an environment that was frozen sees it jump.
+    const now = Date.now();
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now + ms);
+    try {
+      await textOf(await upstream.send(ask(url)));
+    } finally {
+      clock.mockRestore();
+    }
+    return { seen, connections };
+  };
+
+  test('under 4 s is used again', async () => {
+    expect((await idle(3900)).seen).toEqual([0, 0]);
+  });
+
+  test('over 4 s by the wall clock is not, and is closed', async () => {
+    const { seen, connections } = await idle(4500);
+    expect(seen).toEqual([0, 1]);
+    expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
+  });
+});
+
+describe('a reset on a reused connection', () => {
+  test('before any response byte: repeated once on the same worker, over a new connection', async () => {
+    let requests = 0;
+    const { url, seen } = await startServer((request, response) => {
+      requests += 1;
+      if (requests === 2) request.socket.resetAndDestroy();
+      else response.end(`answer ${requests}`);
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    expect(await textOf(await upstream.send(ask(url)))).toBe('answer 3');
+    expect(seen).toEqual([0, 0, 1]);
+  });
+
+  test('a FIN before the response counts as well', async () => {
+    let requests = 0;
+    const { url } = await startServer((request, response) => {
+      requests += 1;
+      if (requests === 2) request.socket.end();
+      else response.end(`answer ${requests}`);
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    expect(await textOf(await upstream.send(ask(url)))).toBe('answer 3');
+  });
+
+  test('twice: it is not repeated a second time', async () => {
+    let requests = 0;
+    const { url } = await startServer((request, response) => {
+      requests += 1;
+      if (requests > 1) request.socket.resetAndDestroy();
+      else response.end('ok');
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    expect(await failureOf(upstream.send(ask(url)))).toMatchObject({ kind: 'reset', sent: true });
+    expect(requests).toBe(3);
+  });
+
+  test('behind the response head: the reader sees it, and the worker is not asked again', async () => {
+    let requests = 0;
+    let held: ServerResponse | undefined;
+    const { url } = await startServer((_, response) => {
+      requests += 1;
+      if (requests === 1) return response.end('ok');
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: 1\n\n');
+      held = response;
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    const response = await upstream.send(ask(url));
+    const reader = response.body[Symbol.asyncIterator]();
+    expect((await reader.next()).value?.toString()).toBe('data: 1\n\n');
+    held?.socket?.resetAndDestroy();
+    await expect(reader.next()).rejects.toThrow();
+    // Another request on its way would be at the worker before this one's answer.
+    requests = 0;
+    await textOf(await upstream.send(ask(url)));
+    expect(requests).toBe(1);
+  });
+
+  test('on a fresh connection it is a failure at once', async () => {
+    let requests = 0;
+    const { url } = await startServer((request) => {
+      requests += 1;
+      request.socket.resetAndDestroy();
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    expect(await failureOf(upstream.send(ask(url)))).toMatchObject({ kind: 'reset', sent: true });
+    expect(requests).toBe(1);
+  });
+});
+
+describe('a worker that cannot be reached', () => {
+  test('refuses: unreachable, nothing sent', async () => {
+    const server = createTcpServer();
+    const url = await listening(server);
+    await new Promise((resolve) => server.close(resolve));
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    expect(await failureOf(upstream.send(ask(url)))).toMatchObject({ kind: 'unreachable', sent: false });
+  });
+
+  test('never completes the connection: unreachable after the connect time limit', async () => {
+    // A TLS hello that nobody answers: the connection opens, and stays unusable.
+    const url = (await listening(createTcpServer(() => {}))).replace('http:', 'https:');
+    const upstream = createUpstream({ connectTimeoutMs: 150 });
+    const startedAt = performance.now();
+    expect(await failureOf(upstream.send(ask(url)))).toMatchObject({ kind: 'unreachable', sent: false });
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
+  test('a slow answer is none of the connect limit', async () => {
+    const { url } = await startServer((_, response) => setTimeout(() => response.end('late'), 200));
+    const upstream = createUpstream({ connectTimeoutMs: 50 });
+    expect(await textOf(await upstream.send(ask(url)))).toBe('late');
+  });
+
+  test('speaks no HTTP: a failure, not an answer', async () => {
+    const url = await listening(createTcpServer((socket) => socket.end('SSH-2.0-OpenSSH\r\n')));
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    expect(['unreachable', 'reset']).toContain((await failureOf(upstream.send(ask(url)))).kind);
+  });
+});
+
+describe('an abort', () => {
+  test('before the head closes the connection', async () => {
+    const { url, connections } = await startServer(() => {});
+    const controller = new AbortController();
+    const failure = failureOf(createUpstream({ connectTimeoutMs: 1000 }).send(ask(url, { signal: controller.signal })));
+    expect(await until(() => connections.length === 1)).toBe(true);
+    controller.abort();
+    expect(await failure).toMatchObject({ kind: 'aborted', sent: true });
+    expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
+  });
+
+  test('in the body closes the connection, and the reader learns of it', async () => {
+    const { url, connections } = await startServer((_, response) => {
+      response.write('data: 1\n\n');
+    });
+    const controller = new AbortController();
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url, { signal: controller.signal }));
+    const reader = response.body[Symbol.asyncIterator]();
+    await reader.next();
+    const next = reader.next();
+    controller.abort();
+    await expect(next).rejects.toThrow();
+    expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
+  });
+
+  test('that came earlier: nothing is sent', async () => {
+    const { url, seen } = await startServer((_, response) => response.end('ok'));
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    expect((await failureOf(upstream.send(ask(url, { signal: AbortSignal.abort() })))).kind).toBe('aborted');
+    await textOf(await upstream.send(ask(url)));
+    expect(seen).toHaveLength(1);
+  });
+
+  test.each(['discard', 'leave the loop'])('%s: the connection is closed', async (how) => {
+    const { url, connections } = await startServer((_, response) => {
+      response.write('data: 1\n\n');
+    });
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    if (how === 'discard') response.discard();
+    else for await (const _ of response.body) break;
+    expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
+  });
+});
+
+describe('a reply encoded although identity was asked for', () => {
+  const text = 'data: Grüße 🦙\n\n'.repeat(100);
+
+  test.each([
+    ['gzip', gzipSync(text)],
+    ['x-gzip', gzipSync(text)],
+    ['GZIP', gzipSync(text)],
+    ['deflate', deflateSync(text)],
+    ['br', brotliCompressSync(text)],
+    ['zstd', zstdCompressSync(text)],
+  ])('%s is decoded, and its headers say so', async (encoding, bytes) => {
+    const { url } = await startServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': encoding, 'content-length': bytes.length });
+      response.end(bytes);
+    });
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    expect(response.headers).not.toHaveProperty('content-encoding');
+    expect(response.headers).not.toHaveProperty('content-length');
+    expect(await textOf(response)).toBe(text);
+  });
+
+  test('cut inside: the reader sees an error, never a clean end', async () => {
+    const bytes = gzipSync(text);
+    const { url } = await startServer((request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' });
+      response.write(bytes.subarray(0, 20), () => request.socket.destroy());
+    });
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    await expect(textOf(response)).rejects.toThrow();
+  });
+
+  test('an abort in its middle closes the connection', async () => {
+    const { url, connections } = await startServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' });
+      response.write(gzipSync(text).subarray(0, 20));
+    });
+    const controller = new AbortController();
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url, { signal: controller.signal }));
+    const read = textOf(response);
+    controller.abort();
+    await expect(read).rejects.toThrow();
+    expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
+  });
+});
+
+describe('a head that is not quite HTTP', () => {
+  const answering = (head: string) =>
+    listening(
+      createTcpServer((socket) => {
+        socket.once('data', () => socket.end(Buffer.from(head, 'latin1')));
+      }),
+    );
+
+  test('one odd byte in a header does not cost the answer', async () => {
+    const url = await answering('HTTP/1.1 200 OK\r\nx-odd: a\u0001b\r\ncontent-length: 2\r\n\r\nok');
+    expect(await textOf(await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url)))).toBe('ok');
+  });
+
+  test.each(['content-length: 2\r\ntransfer-encoding: chunked', 'transfer-encoding: chunked\r\ncontent-length: 2'])(
+    'two framings are none: %j',
+    async (framing) => {
+      const url = await answering(`HTTP/1.1 200 OK\r\n${framing}\r\n\r\n2\r\nok\r\n0\r\n\r\n`);
+      expect((await failureOf(createUpstream({ connectTimeoutMs: 1000 }).send(ask(url)))).kind).toBe('reset');
+    },
+  );
+});
