@@ -1,3 +1,4 @@
 import { createGateway } from '../lib/gateway.ts';
+import { peekFields } from '../lib/http/multipart.ts';
 
-export const handler = createGateway('audio');
+export const handler = createGateway('audio', { peekFields });

@@ -1,3 +1,4 @@
 import { createGateway } from '../lib/gateway.ts';
+import { peekFields } from '../lib/http/multipart.ts';
 
-export const handler = createGateway('images');
+export const handler = createGateway('images', { peekFields });

@@ -9,6 +9,7 @@ import { findEndpoint } from './endpoints/index.ts';
 import { NotFoundError, UnavailableError } from './errors.ts';
 import { type GatewayRequest, toGatewayRequest } from './http/event.ts';
 import { createLazyStream } from './http/lazy-stream.ts';
+import type { PeekFields } from './http/multipart.ts';
 import type { Reply } from './http/reply.ts';
 import { createInference } from './inference.ts';
 import { access } from './middleware/access.ts';
@@ -49,13 +50,20 @@ const readOrLog = (env?: Environment): { config: Config; isBroken: boolean } => 
   }
 };
 
+export interface GatewayOptions {
+  /** Default: `process.env`. */
+  readonly env?: Environment;
+  /** Wired in by the functions whose endpoints take forms: the parser is a third of a bundle. */
+  readonly peekFields?: PeekFields;
+}
+
 /**
  * Puts the parts together: configuration -> parts -> the ordered middleware stack -> one streaming handler.
  *
  * @param family which of the functions this is; a function serves its own family's endpoints and no other.
  * @returns the handler to export, for a function URL with `InvokeMode: RESPONSE_STREAM`.
  */
-export const createGateway = (family: Family, env?: Environment) => {
+export const createGateway = (family: Family, { env, peekFields }: GatewayOptions = {}) => {
   const { config, isBroken } = readOrLog(env);
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
@@ -99,7 +107,7 @@ export const createGateway = (family: Family, env?: Environment) => {
     repeats: createRepeats(),
     prober: createProber({ fetchText: createGet(upstream) }),
   });
-  const infer = createInference({ config, router, upstream, ask });
+  const infer = createInference({ config, router, upstream, ask, peekFields });
 
   /** `/readyz`: there is a configuration, and somebody may use it. */
   const ready = async (request: GatewayRequest) => {

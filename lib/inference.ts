@@ -5,6 +5,7 @@ import type { ForwardedEndpoint } from './endpoints/endpoint.ts';
 import { type InferenceRequest, readInferenceRequest } from './endpoints/inference-request.ts';
 import { engineOf } from './engines/index.ts';
 import type { GatewayRequest } from './http/event.ts';
+import type { PeekFields } from './http/multipart.ts';
 import type { Reply } from './http/reply.ts';
 import { keptAlive } from './kept-alive.ts';
 import { isSilent, orSilent } from './relay.ts';
@@ -20,6 +21,8 @@ export interface InferenceParts {
   readonly router: Router;
   readonly upstream: Upstream;
   readonly ask: Ask;
+  /** Only where endpoints take forms. */
+  readonly peekFields?: PeekFields | undefined;
 }
 
 /** Streams may think for two minutes before their first byte; buffered requests until the deadline. */
@@ -39,7 +42,7 @@ const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hint
 };
 
 /** The pipeline: read, route, send, relay. */
-export const createInference = ({ config, router, upstream, ask }: InferenceParts) => {
+export const createInference = ({ config, router, upstream, ask, peekFields }: InferenceParts) => {
   const replyWith = createReplier({ config, router, upstream });
 
   const isAlive = async (worker: Worker, signal: AbortSignal): Promise<boolean> => {
@@ -75,7 +78,7 @@ export const createInference = ({ config, router, upstream, ask }: InferencePart
     request: GatewayRequest,
     snapshot: Snapshot,
   ): Promise<Reply> => {
-    const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases);
+    const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases, peekFields);
     const attempts = start(inference, request, snapshot);
     const format = inference.stream ? endpoint.stream : undefined;
     if (!format?.keepAlive) return replyWith(await attempts.answered, inference, request);

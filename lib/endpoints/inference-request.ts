@@ -1,7 +1,7 @@
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
 import type { GatewayRequest } from '../http/event.ts';
 import { replaceFields as replaceJsonFields } from '../http/json-body.ts';
-import { type Fields, peekFields, replaceFields as replaceFormFields } from '../http/multipart.ts';
+import { type Fields, type PeekFields, replaceFields as replaceFormFields } from '../http/multipart.ts';
 import { sameModel } from '../worker.ts';
 import type { ForwardedEndpoint, Prefix } from './endpoint.ts';
 
@@ -46,10 +46,11 @@ const readJson = (endpoint: ForwardedEndpoint, body: unknown): Body => {
 };
 
 /** A multipart boolean is text. */
-const readForm = (fields: Fields): Body => ({
-  ...fields,
-  ...(fields.stream === undefined ? {} : { stream: /^(true|1)$/i.test(fields.stream) }),
-});
+const readForm = async (contentType: string, bytes: Buffer, peekFields: PeekFields | undefined): Promise<Body> => {
+  if (!peekFields) throw new Error('this function takes forms and was given nothing to read them with');
+  const fields: Fields = await peekFields(contentType, bytes);
+  return { ...fields, ...(fields.stream === undefined ? {} : { stream: /^(true|1)$/i.test(fields.stream) }) };
+};
 
 /** A parameter becomes one segment of the worker's path; nothing in it may change which path that is. */
 const canonicalPath = (endpoint: ForwardedEndpoint, params: Readonly<Record<string, string>>): string =>
@@ -68,6 +69,7 @@ const resolveAlias = (aliases: Readonly<Record<string, string>>, model: string):
  * Reads what routing needs and leaves the bytes alone, unless the model has to be named differently.
  * @param params the path's parameters.
  * @param aliases alias -> served model.
+ * @param peekFields reads the fields of a form; only functions whose endpoints take forms have it.
  * @throws {InvalidRequestError} a field is missing or of the wrong type, or the multipart body cannot be parsed.
  */
 export const readInferenceRequest = async (
@@ -75,11 +77,12 @@ export const readInferenceRequest = async (
   params: Readonly<Record<string, string>>,
   request: GatewayRequest,
   aliases: Readonly<Record<string, string>>,
+  peekFields?: PeekFields,
 ): Promise<InferenceRequest> => {
   const bytes = request.bytes();
   const contentType = request.headers['content-type'] ?? '';
   const fields =
-    endpoint.input === 'json' ? readJson(endpoint, request.body) : readForm(await peekFields(contentType, bytes));
+    endpoint.input === 'json' ? readJson(endpoint, request.body) : await readForm(contentType, bytes, peekFields);
   const { modelField } = endpoint;
   const inBody = (optional(fields, modelField, 'string') ?? optional(fields, 'model', 'string')) as string | undefined;
   const requestedModel = params.model ?? inBody;

@@ -6,11 +6,14 @@ export type Fields = Readonly<Record<string, string>>;
 /** Longer values are none of ours. */
 const FIELD_BYTES = 64 * 1024;
 
+/** @throws {InvalidRequestError} when the body cannot be parsed. */
+export type PeekFields = (contentType: string, body: Buffer) => Promise<Fields>;
+
 /**
  * Peeks at the text fields of a `multipart/form-data` body (RFC 7578), wherever in it they stand.
  * @throws {InvalidRequestError} when it cannot be parsed, or ends without its closing boundary.
  */
-export const peekFields = async (contentType: string, body: Buffer): Promise<Fields> => {
+export const peekFields: PeekFields = async (contentType, body) => {
   // Loaded when the first multipart body comes: most functions never see one.
   const { Busboy } = await import('@fastify/busboy');
   return new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 import type { Family } from '../../../lib/endpoints/endpoint.ts';
 import { createGateway } from '../../../lib/gateway.ts';
+import { peekFields } from '../../../lib/http/multipart.ts';
 import { type Capture, type InvokeOptions, installAwslambda, invokeStreaming } from '../../support/awslambda.ts';
 import type { StandIn } from '../../support/stand-in-worker.ts';
 
@@ -70,10 +71,13 @@ export const createInProcessGateway = (
   installAwslambda();
   const settings = workers?.map((worker) => ({ id: `node-${worker.name}`, url: worker.url, models: worker.models() }));
   const handler = createGateway(family, {
-    LOCALAI_EXPOSE_NODE_HEADER: 'true',
-    GATEWAY_ALLOW_ANONYMOUS: 'true',
-    ...(settings && { LOCALAI_WORKERS: JSON.stringify(settings) }),
-    ...env,
+    env: {
+      LOCALAI_EXPOSE_NODE_HEADER: 'true',
+      GATEWAY_ALLOW_ANONYMOUS: 'true',
+      ...(settings && { LOCALAI_WORKERS: JSON.stringify(settings) }),
+      ...env,
+    },
+    peekFields,
   });
   const invoke: InProcessGateway['invoke'] = async (path, asking, options) =>
     invokeStreaming(handler, await urlEvent(path, asking), options);
