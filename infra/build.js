@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build as bundle } from 'esbuild';
+import { build as bundle, stop } from 'esbuild';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -56,6 +56,8 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
     write: false,
     logLevel: 'warning',
   });
+  // Its service process is of no further use.
+  await stop();
   await Promise.all(result.outputFiles.map((file) => writeIfChanged(file.path, file.contents)));
   await writeIfChanged(join(outdir, 'meta.json'), JSON.stringify(result.metafile, null, 1));
   return names.map((name) => {

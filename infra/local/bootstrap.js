@@ -19,7 +19,6 @@ const bin = join(modules, '.bin');
 const gaveUp = join(modules, '.aws-lambda-ric-not-built');
 const RIC = 'node_modules/aws-lambda-ric';
 const RIC_TOOLS = ['g++', 'make', 'cmake', 'python3', 'xz', 'tar'];
-const windows = process.platform === 'win32';
 
 /** @param {string} file @returns {Record<string, { version?: string, optional?: boolean, link?: boolean }>} */
 const packagesOf = (file) => {
@@ -41,7 +40,7 @@ const isInstalled = () => {
 
 /** @returns {string | undefined} the Node 24 that npm installed, else this one where it is new enough */
 const findNode = () => {
-  const installed = join(bin, windows ? 'node.cmd' : 'node');
+  const installed = join(bin, 'node');
   if (existsSync(installed)) return installed;
   return Number(process.versions.node.split('.')[0]) >= 24 ? process.execPath : undefined;
 };
@@ -56,7 +55,8 @@ const onPath = (program) =>
  */
 const run = (command, args, env = process.env) =>
   new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env, stdio: 'inherit', shell: windows });
+    // The channel tells the script when this process is gone, however that came.
+    const child = spawn(command, args, { cwd: root, env, stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
     /** @type {NodeJS.Signals[]} */
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     for (const signal of signals) process.on(signal, () => child.kill(signal));
@@ -93,6 +93,13 @@ const installRic = async (node) => {
   }
 };
 
+/** An npm that was killed can pass no signal on. */
+const endWithNpm = () => {
+  const npmProcess = process.ppid;
+  setInterval(() => process.ppid === npmProcess || process.exit(1), 500).unref();
+};
+
+if (process.env.npm_lifecycle_event) endWithNpm();
 const [script = '', ...args] = process.argv.slice(2);
 if (!isInstalled()) await installPackages();
 const node = findNode();

@@ -1,0 +1,44 @@
+import type { Platform } from './platform.ts';
+
+export interface BannerOptions {
+  platform: Platform;
+  /** Node ids of the demo workers; none when the user's own workers serve. */
+  demoWorkers: readonly string[];
+  /** Model ids to show in the examples. */
+  chatModel: string;
+  embeddingsModel: string | undefined;
+  needsKey: boolean;
+  exposesNode: boolean;
+}
+
+const CLIENT_NOTICE =
+  process.platform === 'linux'
+    ? 'our own small client, for aws-lambda-ric is not built here: install build-essential cmake python3 xz-utils (Debian) and start again'
+    : `our own small client, for aws-lambda-ric does not build on ${process.platform}`;
+
+/** What is served where, and how to try it: printed once `/readyz` says yes. */
+export const banner = (options: BannerOptions): string => {
+  const { platform, demoWorkers, chatModel, embeddingsModel, needsKey, exposesNode } = options;
+  const { origin } = platform;
+  const key = needsKey ? ` -H "Authorization: Bearer $LOCALAI_API_KEY"` : '';
+  const post = (path: string, body: object) =>
+    `  curl -iN ${origin}${path}${key} -H 'content-type: application/json' -d '${JSON.stringify(body)}'`;
+  const messages = [{ role: 'user', content: 'Once upon a time' }];
+  return [
+    '',
+    `LocalAI Lambda gateway: ${origin}`,
+    `  runtime   ${platform.runtime === 'ric' ? 'aws-lambda-ric, Lambda\u2019s own' : CLIENT_NOTICE}, Node ${process.version}`,
+    demoWorkers.length > 0
+      ? `  workers   ${demoWorkers.join(', ')}: embedded demo workers; set LOCALAI_WORKERS to your own`
+      : `  workers   curl -s ${origin}/api/nodes${key}`,
+    `  header    X-LocalAI-Node is ${exposesNode ? 'on' : 'off: LOCALAI_EXPOSE_NODE_HEADER=true turns it on'}`,
+    '',
+    post('/v1/chat/completions', { model: chatModel, stream: true, messages }),
+    post('/v1/messages', { model: chatModel, max_tokens: 64, stream: true, messages }),
+    post('/api/chat', { model: chatModel, messages }),
+    ...(embeddingsModel ? [post('/v1/embeddings', { model: embeddingsModel, input: ['a cat', 'a kitten'] })] : []),
+    `  curl -s ${origin}/v1/models${key}`,
+    '',
+    'Ctrl-C ends it.',
+  ].join('\n');
+};
