@@ -54,6 +54,17 @@ export const replaceFields =
   (body: Buffer, fields: Readonly<Record<string, string>>): Buffer =>
     Object.entries(fields).reduce((bytes, [field, value]) => replaceField(contentType, bytes, field, value), body);
 
+/** RFC 6266 4.1: parameters are tokens or quoted strings, and a quoted file name may hold anything. */
+const nameOf = (head: string): string | undefined => {
+  const disposition = /^content-disposition:(.*)$/im.exec(head)?.[1] ?? '';
+  for (const [, key, quoted, plain] of disposition.matchAll(
+    /;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))/g,
+  )) {
+    if (key?.toLowerCase() === 'name') return quoted ?? plain;
+  }
+  return undefined;
+};
+
 const replaceField = (contentType: string, body: Buffer, field: string, value: string): Buffer => {
   const boundary = /boundary="?([^";]+)"?/i.exec(contentType)?.[1];
   const delimiter = `--${boundary}`;
@@ -63,7 +74,7 @@ const replaceField = (contentType: string, body: Buffer, field: string, value: s
     const headEnd = body.indexOf('\r\n\r\n', start);
     if (next === -1 || headEnd === -1) break;
     const head = body.toString('latin1', start, headEnd);
-    if (/^content-disposition:.*;\s*name="?([^";]*)"?/im.exec(head)?.[1] === field && headEnd < next) {
+    if (nameOf(head) === field && headEnd < next) {
       return Buffer.concat([body.subarray(0, headEnd + 4), Buffer.from(value), body.subarray(next)]);
     }
     start = next + 2;
