@@ -1,0 +1,64 @@
+/**
+ * The arrows of ARCHITECTURE.md, top floor first: a floor imports only from floors below it, and rooms that share a
+ * floor do not know each other.
+ */
+const floors = [
+  ['^functions/'],
+  ['^lib/gateway\\.ts$'],
+  // The pipeline: the files of lib/ itself that have no other place here.
+  ['^lib/(?!(gateway|config|holder|worker|errors)\\.ts)[^/]+\\.ts$'],
+  ['^lib/config\\.ts$'],
+  ['^lib/middleware/', '^lib/registrar/'],
+  ['^lib/endpoints/'],
+  ['^lib/dialects/'],
+  ['^lib/router/', '^lib/upstream/', '^lib/uploads/'],
+  ['^lib/http/'],
+  ['^lib/discovery/'],
+  ['^lib/engines/'],
+  ['^lib/telemetry/', '^lib/(holder|worker|errors)\\.ts$'],
+];
+
+const forbid = (name, from, to) => ({ name, severity: 'error', from: { path: from }, to: { path: to } });
+
+const downwards = floors.flatMap((rooms, level) => {
+  const above = floors.slice(0, level).flat();
+  return rooms.map((room) => forbid(`${room} points up`, room, above.join('|') || '^$'));
+});
+const apart = floors.flatMap((rooms) =>
+  rooms.flatMap((room) => {
+    const others = rooms.filter((other) => other !== room);
+    return others.length ? [forbid(`${room} knows its neighbour`, room, others.join('|'))] : [];
+  }),
+);
+
+module.exports = {
+  forbidden: [
+    ...downwards,
+    ...apart,
+    {
+      ...forbid('room without a floor', '^(lib|functions)/', '^lib/'),
+      to: { path: '^lib/', pathNot: floors.flat() },
+    },
+    forbid('the gateway knows where it runs', '^(lib|functions)/', '^(infra|test)/'),
+    {
+      ...forbid('the local platform looks into the gateway', '^infra/', '^lib/'),
+      to: { path: '^(lib|functions)/', pathNot: ['^lib/config\\.ts$', '^lib/endpoints/index\\.ts$'] },
+    },
+    forbid(
+      'the demo worker stands alone',
+      '^infra/local/demo-worker/',
+      '^(lib|functions|infra/(?!local/demo-worker/))',
+    ),
+    forbid('what is shipped needs a test', '^(infra|lib|functions)/', '^test/'),
+    { name: 'cannot be found', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^test/fixtures/' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};
