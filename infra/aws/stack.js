@@ -4,6 +4,7 @@ import { endpointUrls, network, vpcOf } from './network.js';
 import { readOptions } from './options.js';
 import { parameters } from './parameters.js';
 import { registrar } from './registrar.js';
+import { workers } from './workers.js';
 
 /**
  * What osls hands to a function in a `${file(...)}` variable.
@@ -30,7 +31,7 @@ const optionsOf = async ({ options, resolveVariable, resolveConfigurationPropert
   });
 };
 
-const pieces = [parameters, iam, registrar, network, edge];
+const pieces = [parameters, iam, registrar, network, workers, edge];
 
 /** `resources`: the pieces that the parameters ask for, in one. @param {Osls} osls */
 export const resources = async (osls) => {
