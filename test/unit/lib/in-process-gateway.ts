@@ -1,6 +1,6 @@
 import type { Family } from '../../../lib/endpoints/endpoint.ts';
 import { createGateway } from '../../../lib/gateway.ts';
-import { peekFields, peekFields } from '../../../lib/http/multipart.ts';
+import { peekFields } from '../../../lib/http/multipart.ts';
 import { type Capture, type InvokeOptions, installAwslambda, invokeStreaming } from '../../support/awslambda.ts';
 import type { StandIn } from '../../support/stand-in-worker.ts';
 
