@@ -98,7 +98,10 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
         worker: target,
         method: request.method,
         path: inference.path,
-        headers: toWorker(request, target.apiKey),
+        headers: {
+          ...toWorker(request, target.apiKey),
+          ...(inference.contentType === undefined ? {} : { 'content-type': inference.contentType }),
+        },
         body: inference.body,
         signal: controller.signal,
       });
@@ -107,6 +110,8 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       const outcome: Outcome = { kind: 'response', status };
       return { outcome, response, body, error };
     } catch (cause) {
+      // The request's own body could not be read: no worker's fault, and none would fare better.
+      if (cause instanceof GatewayError) throw cause;
       const failure = cause instanceof UpstreamFailure ? cause : new UpstreamFailure('reset', true, cause);
       const kind = signal.aborted ? 'aborted' : (stopped ?? failure.kind);
       const outcome: Outcome = { kind: 'failure', failure: new UpstreamFailure(kind, failure.sent, cause) };

@@ -6,6 +6,7 @@ import { createSsmSource } from './discovery/ssm.ts';
 import { createStaticSource, type ReadText, withModels } from './discovery/static.ts';
 import type { AnsweredEndpoint, Family } from './endpoints/endpoint.ts';
 import { findEndpoint } from './endpoints/index.ts';
+import type { createTakeUploads as CreateTakeUploads } from './endpoints/uploaded-files.ts';
 import { NotFoundError, UnavailableError } from './errors.ts';
 import { type GatewayRequest, toGatewayRequest } from './http/event.ts';
 import { createLazyStream } from './http/lazy-stream.ts';
@@ -27,6 +28,7 @@ import { createProber } from './router/probe.ts';
 import { createRepeats } from './router/repeats.ts';
 import { createRouter } from './router/router.ts';
 import { log } from './telemetry/log.ts';
+import type { createUploads as CreateUploads } from './uploads/uploads.ts';
 import { createAsk, createGet } from './upstream/ask.ts';
 import { createUpstream } from './upstream/client.ts';
 
@@ -55,6 +57,11 @@ export interface GatewayOptions {
   readonly env?: Environment;
   /** Wired in by the functions whose endpoints take forms: the parser is a third of a bundle. */
   readonly peekFields?: PeekFields;
+  /** Likewise by those whose endpoints take uploads. */
+  readonly uploading?: {
+    readonly createUploads: typeof CreateUploads;
+    readonly createTakeUploads: typeof CreateTakeUploads;
+  };
 }
 
 /**
@@ -63,7 +70,7 @@ export interface GatewayOptions {
  * @param family which of the functions this is; a function serves its own family's endpoints and no other.
  * @returns the handler to export, for a function URL with `InvokeMode: RESPONSE_STREAM`.
  */
-export const createGateway = (family: Family, { env, peekFields }: GatewayOptions = {}) => {
+export const createGateway = (family: Family, { env, peekFields, uploading }: GatewayOptions = {}) => {
   const { config, isBroken } = readOrLog(env);
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
@@ -107,7 +114,13 @@ export const createGateway = (family: Family, { env, peekFields }: GatewayOption
     repeats: createRepeats(),
     prober: createProber({ fetchText: createGet(upstream) }),
   });
-  const infer = createInference({ config, router, upstream, ask, peekFields });
+  const { uploadBucket: bucket, uploadMaxBytes: maxBytes } = config;
+  const uploads =
+    bucket === undefined
+      ? undefined
+      : uploading?.createUploads({ bucket, maxBytes, env: config.aws, send: upstream.send });
+  const takeUploads = uploads && uploading?.createTakeUploads(uploads);
+  const infer = createInference({ config, router, upstream, ask, peekFields, uploads, takeUploads });
 
   /** `/readyz`: there is a configuration, and somebody may use it. */
   const ready = async (request: GatewayRequest) => {
@@ -124,6 +137,7 @@ export const createGateway = (family: Family, { env, peekFields }: GatewayOption
     endpoint.answer({
       request,
       params,
+      uploads,
       snapshot: async () => request.snapshot ?? ready(request),
     });
 
@@ -141,7 +155,9 @@ export const createGateway = (family: Family, { env, peekFields }: GatewayOption
       renderError,
     }) as unknown as () => void,
     timeoutEarlyInMillis: 0,
-    requestEnd: () => source.settled(),
+    requestEnd: (async ({ event: request }: { event: GatewayRequest }) => {
+      await Promise.all([source.settled(), ...request.afterwards.map((run) => run())]);
+    }) as never,
   });
   const stack = [
     correlationId(),
@@ -149,8 +165,8 @@ export const createGateway = (family: Family, { env, peekFields }: GatewayOption
     ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
     access(source, config.allowAnonymous),
     route(family),
-    ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes)]),
-    body(),
+    ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes, uploads?.maxBytes)]),
+    body(uploads !== undefined),
     nodeHeader(),
     errorHandler(),
   ];

@@ -3,6 +3,7 @@ import type { Config } from './config.ts';
 import type { Snapshot } from './discovery/source.ts';
 import type { ForwardedEndpoint } from './endpoints/endpoint.ts';
 import { type InferenceRequest, readInferenceRequest } from './endpoints/inference-request.ts';
+import type { TakeUploads } from './endpoints/uploaded-files.ts';
 import { engineOf } from './engines/index.ts';
 import type { GatewayRequest } from './http/event.ts';
 import type { PeekFields } from './http/multipart.ts';
@@ -12,6 +13,7 @@ import { isSilent, orSilent } from './relay.ts';
 import { createReplier, formatOf } from './reply.ts';
 import type { Hints } from './router/policies/policy.ts';
 import type { Router } from './router/router.ts';
+import type { Uploads } from './uploads/uploads.ts';
 import type { Ask } from './upstream/ask.ts';
 import type { Upstream } from './upstream/client.ts';
 import type { Worker } from './worker.ts';
@@ -23,6 +25,9 @@ export interface InferenceParts {
   readonly ask: Ask;
   /** Only where endpoints take forms. */
   readonly peekFields?: PeekFields | undefined;
+  /** Only where uploads are on. */
+  readonly uploads?: Uploads | undefined;
+  readonly takeUploads?: TakeUploads | undefined;
 }
 
 /** Streams may think for two minutes before their first byte; buffered requests until the deadline. */
@@ -42,8 +47,9 @@ const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hint
 };
 
 /** The pipeline: read, route, send, relay. */
-export const createInference = ({ config, router, upstream, ask, peekFields }: InferenceParts) => {
-  const replyWith = createReplier({ config, router, upstream });
+export const createInference = (parts: InferenceParts) => {
+  const { config, router, upstream, ask } = parts;
+  const replyWith = createReplier(parts);
 
   const isAlive = async (worker: Worker, signal: AbortSignal): Promise<boolean> => {
     const answer = await ask(worker, engineOf(worker.engine).healthPath, { timeoutMs: HEALTH_MS, signal });
@@ -78,7 +84,7 @@ export const createInference = ({ config, router, upstream, ask, peekFields }: I
     request: GatewayRequest,
     snapshot: Snapshot,
   ): Promise<Reply> => {
-    const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases, peekFields);
+    const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases, parts);
     const attempts = start(inference, request, snapshot);
     const format = inference.stream ? endpoint.stream : undefined;
     if (!format?.keepAlive) return replyWith(await attempts.answered, inference, request);

@@ -1,14 +1,25 @@
 import { UpstreamError } from './errors.ts';
 import type { PrimedBody } from './relay.ts';
 
+/** An image a worker made. */
+export interface Image {
+  readonly content: Buffer;
+  readonly contentType: string;
+}
+
 /** One image a worker made, fetched from it. */
-export type FetchImage = (path: string) => Promise<Buffer | undefined>;
+export type FetchImage = (path: string) => Promise<Image | undefined>;
 
 export interface InlineOptions {
   /** Origins under which the worker knows itself: its own, and the one the gateway told it in `x-forwarded-host`. */
   readonly origins: readonly string[];
   /** GET on that worker and no other; `undefined` when it does not give the image. Redirects are not followed. */
   readonly fetchImage: FetchImage;
+  /**
+   * Where the client is to get URLs: puts an image where it can be opened. @returns its URL; `undefined` when that
+   * failed, and the image is inlined after all.
+   */
+  readonly store?: ((image: Image) => Promise<string | undefined>) | undefined;
 }
 
 interface ImagesAnswer {
@@ -40,7 +51,10 @@ const ownPath = (url: unknown, origins: readonly string[]): string | undefined =
  * @param body the worker's JSON answer; collected here, for only its end tells whether it is whole.
  * @throws {UpstreamError} when the body breaks off, or the worker does not give the image it named.
  */
-export const inlineImages = async (body: PrimedBody, { origins, fetchImage }: InlineOptions): Promise<Buffer> => {
+export const inlineImages = async (
+  body: PrimedBody,
+  { origins, fetchImage, store }: InlineOptions,
+): Promise<Buffer> => {
   const chunks = [...body.first];
   try {
     for (let next = await body.rest.next(); !next.done; next = await body.rest.next()) chunks.push(next.value);
@@ -54,10 +68,12 @@ export const inlineImages = async (body: PrimedBody, { origins, fetchImage }: In
     answer.data.map(async (image) => {
       const path = ownPath(image?.url, origins);
       if (path === undefined) return image;
-      const content = await fetchImage(path);
-      if (!content) throw new UpstreamError('The worker made an image but did not give it out.');
+      const fetched = await fetchImage(path);
+      if (!fetched) throw new UpstreamError('The worker made an image but did not give it out.');
       const { url: _, ...rest } = image;
-      return { ...rest, b64_json: content.toString('base64') };
+      const url = await store?.(fetched);
+      if (url !== undefined) return { ...rest, url };
+      return { ...rest, b64_json: fetched.content.toString('base64') };
     }),
   );
   return Buffer.from(JSON.stringify({ ...answer, data }));

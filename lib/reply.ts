@@ -6,16 +6,22 @@ import type { ForwardedEndpoint } from './endpoints/endpoint.ts';
 import type { InferenceRequest } from './endpoints/inference-request.ts';
 import type { GatewayRequest } from './http/event.ts';
 import type { Reply } from './http/reply.ts';
-import { inlineImages } from './inline-images.ts';
+import { type Image, inlineImages } from './inline-images.ts';
 import { withoutLoadingNode } from './model-loading.ts';
 import { relay } from './relay.ts';
 import type { Router } from './router/router.ts';
+import { log } from './telemetry/log.ts';
+import type { Uploads } from './uploads/uploads.ts';
 import { createFetch, keyHeader } from './upstream/ask.ts';
 import type { Upstream } from './upstream/client.ts';
 import { forwardedProto } from './upstream/headers.ts';
 
 /** A 4K image as PNG; base64 makes it a third more. */
 const IMAGE_BYTES = 64 * 1024 * 1024;
+
+/** What a worker calls its image; anything but an image must not open as such. */
+const imageType = (type: string | string[] | undefined): string =>
+  typeof type === 'string' && /^image\/[\w.+-]+/i.test(type) ? type : 'application/octet-stream';
 
 const mediaType = ({ headers }: Answered) => (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
 
@@ -27,30 +33,59 @@ export const formatOf = (endpoint: ForwardedEndpoint, answered: Answered): Strea
   return type === anyStream.contentType ? anyStream : undefined;
 };
 
+export interface ReplierParts {
+  readonly config: Config;
+  readonly router: Router;
+  readonly upstream: Upstream;
+  /** `undefined`: images are inlined. */
+  readonly uploads?: Uploads | undefined;
+}
+
 /** @returns how a worker's answer becomes the client's: relayed as it comes, but for the few bodies that must change. */
-export const createReplier = ({ config, router, upstream }: { config: Config; router: Router; upstream: Upstream }) => {
+export const createReplier = ({ config, router, upstream, uploads }: ReplierParts) => {
   const fetch = createFetch(upstream);
 
-  const withImages = ({ worker, body }: Answered, request: GatewayRequest): Promise<Uint8Array> => {
+  /** A client that asked for URLs gets them, where there is a place to open them from. */
+  const storeFor = ({ fields }: InferenceRequest, signal: AbortSignal) => {
+    if (!uploads || fields.response_format !== 'url') return undefined;
+    return ({ content, contentType }: Image) =>
+      uploads.storeImage(content, contentType, signal).catch((error) => {
+        log('warn', 'image_not_stored', { error: String(error) });
+        return undefined;
+      });
+  };
+
+  const withImages = (
+    { worker, body }: Answered,
+    inference: InferenceRequest,
+    request: GatewayRequest,
+  ): Promise<Uint8Array> => {
     const { origin } = new URL(worker.url);
     const { signal } = request.deadline;
     return inlineImages(body, {
       origins: [origin, `${forwardedProto(request)}://${request.host}`],
       fetchImage: (path) =>
         fetch(origin + path, { headers: keyHeader(worker), signal, maxBytes: IMAGE_BYTES }).then(
-          (image) => (image.status === 200 ? image.body : undefined),
+          ({ status, headers, body: content }) =>
+            status === 200 ? { content, contentType: imageType(headers['content-type']) } : undefined,
           () => undefined,
         ),
+      store: storeFor(inference, signal),
     });
   };
 
-  return async (answered: Answered, { endpoint }: InferenceRequest, request: GatewayRequest): Promise<Reply> => {
+  return async (answered: Answered, inference: InferenceRequest, request: GatewayRequest): Promise<Reply> => {
+    const { endpoint, forgetUploads } = inference;
     const { worker, status, body } = answered;
     const { 'content-length': _, ...unsized } = answered.headers;
+    const completed = () => {
+      router.succeeded(worker);
+      if (forgetUploads && status < 300) request.afterwards.push(forgetUploads);
+    };
     if (status === 503 && !request.holder) return { status, headers: unsized, body: await withoutLoadingNode(body) };
     if (endpoint.hasImages && status === 200 && mediaType(answered) === 'application/json') {
-      const content = await withImages(answered, request);
-      router.succeeded(worker);
+      const content = await withImages(answered, inference, request);
+      completed();
       return { status, headers: unsized, body: content };
     }
     const format = formatOf(endpoint, answered);
@@ -65,7 +100,7 @@ export const createReplier = ({ config, router, upstream }: { config: Config; ro
         keepAliveMs: config.keepAliveMs,
         ended: (ending) => {
           if (ending === 'cut' || ending === 'idle') router.failed(worker);
-          else if (ending === 'complete' && status !== 429 && status < 502) router.succeeded(worker);
+          else if (ending === 'complete' && status !== 429 && status < 502) completed();
         },
       }),
     };

@@ -2,7 +2,7 @@ import { openai, transcriptStream } from '../dialects/openai.ts';
 import type { Endpoint } from './endpoint.ts';
 
 const common = { kind: 'forwarded', families: ['audio'], methods: ['POST'], dialect: openai } as const;
-const multipart = { ...common, input: 'multipart', modelField: 'model' } as const;
+const multipart = { ...common, input: 'multipart', modelField: 'model', uploadFields: { file_id: 'file' } } as const;
 const elevenLabs = { ...common, input: 'json', modelField: 'model_id' } as const;
 
 export const audioEndpoints: readonly Endpoint[] = [

@@ -2,6 +2,7 @@ import type { Dialect, StreamFormat } from '../dialects/dialect.ts';
 import type { Snapshot } from '../discovery/source.ts';
 import type { GatewayRequest } from '../http/event.ts';
 import type { Reply } from '../http/reply.ts';
+import type { Uploads } from '../uploads/uploads.ts';
 
 /** A deployed function that serves endpoints. */
 export type Family = 'openai' | 'anthropic' | 'ollama' | 'audio' | 'images' | 'rerank' | 'vad' | 'nodes';
@@ -47,6 +48,11 @@ export interface ForwardedEndpoint extends Common {
   readonly prefix?: (body: Readonly<Record<string, unknown>>) => Prefix | undefined;
   /** Set in a JSON body where the client left them out. */
   readonly defaults?: Readonly<Record<string, string>>;
+  /**
+   * Fields that may name an upload in place of a file, and the part each becomes. Where there are any, and uploads are
+   * on, a multipart endpoint takes JSON too.
+   */
+  readonly uploadFields?: Readonly<Record<string, string>>;
   /** Answers carry images, which must not be URLs on a worker's own disk. */
   readonly hasImages?: true;
   /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */
@@ -57,6 +63,8 @@ export interface ForwardedEndpoint extends Common {
 export interface AnswerContext {
   readonly request: GatewayRequest;
   readonly params: Readonly<Record<string, string>>;
+  /** `undefined` while they are switched off. */
+  readonly uploads: Uploads | undefined;
   /** @throws {UnavailableError} while there is no configuration to serve from. */
   snapshot(): Promise<Snapshot>;
 }
@@ -67,6 +75,8 @@ export interface AnsweredEndpoint extends Common {
   /** `none`: `/healthz` and its like; `admin`: an admin key. Default: an API key. */
   readonly access?: 'none' | 'admin';
   readonly input?: 'json';
+  /** No body at all is fine as well. */
+  readonly isBodyOptional?: true;
   answer(context: AnswerContext): Reply | Promise<Reply>;
 }
 

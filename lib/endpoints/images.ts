@@ -9,6 +9,11 @@ const common = {
   modelField: 'model',
   hasImages: true,
 } as const;
+const multipart = {
+  ...common,
+  input: 'multipart',
+  uploadFields: { image_id: 'image', file_id: 'image', mask_id: 'mask' },
+} as const;
 
 export const imagesEndpoints: readonly Endpoint[] = [
   {
@@ -19,11 +24,6 @@ export const imagesEndpoints: readonly Endpoint[] = [
     // LocalAI's own default is a URL on the worker's disk.
     defaults: { response_format: 'b64_json' },
   },
-  {
-    ...common,
-    operation: 'inpainting',
-    paths: ['/v1/images/inpainting', '/images/inpainting'],
-    input: 'multipart',
-  },
-  { ...common, operation: 'image_edit', paths: ['/v1/images/edits'], input: 'multipart' },
+  { ...multipart, operation: 'inpainting', paths: ['/v1/images/inpainting', '/images/inpainting'] },
+  { ...multipart, operation: 'image_edit', paths: ['/v1/images/edits'] },
 ];

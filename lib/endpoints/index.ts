@@ -12,6 +12,7 @@ import { nodesEndpoints } from './nodes.ts';
 import { ollamaEndpoints } from './ollama.ts';
 import { openaiEndpoints } from './openai.ts';
 import { rerankEndpoints } from './rerank.ts';
+import { uploadsEndpoints } from './uploads.ts';
 import { vadEndpoints } from './vad.ts';
 
 /** The table: every endpoint of CONTRACT.md 1. */
@@ -21,6 +22,7 @@ export const endpoints: readonly Endpoint[] = [
   ...ollamaEndpoints,
   ...audioEndpoints,
   ...imagesEndpoints,
+  ...uploadsEndpoints,
   ...rerankEndpoints,
   ...vadEndpoints,
   ...nodesEndpoints,

@@ -1,11 +1,20 @@
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
 import type { GatewayRequest } from '../http/event.ts';
 import { replaceFields as replaceJsonFields } from '../http/json-body.ts';
-import { type Fields, type PeekFields, replaceFields as replaceFormFields } from '../http/multipart.ts';
+import { type Fields, isForm, type PeekFields, replaceFields as replaceFormFields } from '../http/multipart.ts';
+import type { StreamedBody } from '../upstream/client.ts';
 import { sameModel } from '../worker.ts';
 import type { ForwardedEndpoint, Prefix } from './endpoint.ts';
+import type { TakeUploads } from './uploaded-files.ts';
 
 type Body = Readonly<Record<string, unknown>>;
+
+/** What only functions need whose endpoints take forms. */
+export interface FormMeans {
+  readonly peekFields?: PeekFields | undefined;
+  /** Left out: files come in the request and nowhere else. */
+  readonly takeUploads?: TakeUploads | undefined;
+}
 
 /** One request for a worker, with all that routing needs of it. */
 export interface InferenceRequest {
@@ -17,7 +26,11 @@ export interface InferenceRequest {
   readonly stream: boolean;
   /** Canonical path with the raw query. */
   readonly path: string;
-  readonly body: Buffer;
+  readonly body: Uint8Array | StreamedBody;
+  /** Where the body is not the client's own: its type. */
+  readonly contentType?: string;
+  /** Deletes the uploads it named, unless they are to be kept; for when the worker is done with them. */
+  readonly forgetUploads?: () => Promise<void>;
   readonly prefix: Prefix | undefined;
   /** The client's own name for the conversation. */
   readonly session: string | undefined;
@@ -69,25 +82,25 @@ const resolveAlias = (aliases: Readonly<Record<string, string>>, model: string):
  * Reads what routing needs and leaves the bytes alone, unless the model has to be named differently.
  * @param params the path's parameters.
  * @param aliases alias -> served model.
- * @param peekFields reads the fields of a form; only functions whose endpoints take forms have it.
+ * @param means of functions whose endpoints take forms.
  * @throws {InvalidRequestError} a field is missing or of the wrong type, or the multipart body cannot be parsed.
+ * @throws {GatewayError} as `takeUploads`.
  */
 export const readInferenceRequest = async (
   endpoint: ForwardedEndpoint,
   params: Readonly<Record<string, string>>,
   request: GatewayRequest,
   aliases: Readonly<Record<string, string>>,
-  peekFields?: PeekFields,
+  { peekFields, takeUploads }: FormMeans = {},
 ): Promise<InferenceRequest> => {
   const bytes = request.bytes();
   const contentType = request.headers['content-type'] ?? '';
-  const fields =
-    endpoint.input === 'json' ? readJson(endpoint, request.body) : await readForm(contentType, bytes, peekFields);
+  const isJson = endpoint.input === 'json' || !isForm(contentType);
+  const fields = isJson ? readJson(endpoint, request.body) : await readForm(contentType, bytes, peekFields);
   const { modelField } = endpoint;
   const inBody = (optional(fields, modelField, 'string') ?? optional(fields, 'model', 'string')) as string | undefined;
   const requestedModel = params.model ?? inBody;
   const servedModel = requestedModel === undefined ? undefined : resolveAlias(aliases, requestedModel);
-  const isJson = endpoint.input === 'json';
   const changes = Object.fromEntries(
     Object.entries(isJson ? (endpoint.defaults ?? {}) : {}).filter(([field]) => fields[field] == null),
   );
@@ -96,6 +109,7 @@ export const readInferenceRequest = async (
   }
   const replace = isJson ? replaceJsonFields : replaceFormFields(contentType);
   const body = Object.keys(changes).length === 0 ? bytes : replace(bytes, changes);
+  const uploaded = await takeUploads?.({ endpoint, request, contentType, body });
   return {
     endpoint,
     requestedModel,
@@ -103,6 +117,7 @@ export const readInferenceRequest = async (
     stream: ((optional(fields, 'stream', 'boolean') as boolean | undefined) ?? endpoint.streamsByDefault) === true,
     path: canonicalPath(endpoint, params) + (request.query ? `?${request.query}` : ''),
     body,
+    ...uploaded,
     prefix: endpoint.prefix?.(fields),
     session:
       request.headers['x-session-id'] ??

@@ -3,6 +3,9 @@ import { InvalidRequestError } from '../errors.ts';
 /** What routing needs of a multipart body; the body itself is forwarded untouched. */
 export type Fields = Readonly<Record<string, string>>;
 
+/** @returns whether a content type says `multipart/form-data`. */
+export const isForm = (contentType: string | undefined): boolean => /^multipart\/form-data\b/i.test(contentType ?? '');
+
 /** Longer values are none of ours. */
 const FIELD_BYTES = 64 * 1024;
 
