@@ -1,0 +1,301 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import type { Endpoint, Family } from '../../lib/endpoints/endpoint.ts';
+import { endpoints } from '../../lib/endpoints/index.ts';
+import { circularResources, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
+import { statementsOf } from '../support/iam.ts';
+import { type Package, packageStack, type Template } from '../support/osls.ts';
+
+/** `serverless package` without an account, and what CloudFormation would be given. */
+const vpc = { vpcId: 'vpc-0123456789abcdef0', subnetIds: 'subnet-0aaaaaaaaaaaaaaaa,subnet-0bbbbbbbbbbbbbbbb' };
+const variants: Record<string, Record<string, string>> = {
+  'as it is': {},
+  'without edge and alarms': { edge: 'off', alarms: 'off' },
+  'own workers, behind their own NAT': {
+    ...vpc,
+    network: 'own',
+    workerSecurityGroupId: 'sg-0123456789abcdef0',
+    clusters: 'llm,speech',
+    kmsKeyArn: 'arn:aws:kms:us-east-1:123456789012:key/1',
+    registrarConcurrency: 'off',
+    openaiConcurrency: '100',
+    edgeDomain: 'llm.example.org',
+    edgeCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/1',
+    alarmTopicArn: 'arn:aws:sns:us-east-1:123456789012:oncall',
+  },
+  'with network and workers': { ...vpc, network: 'endpoints', workers: 'on' },
+};
+
+const packages = new Map<string, Package>();
+beforeAll(async () => {
+  for (const [name, params] of Object.entries(variants)) packages.set(name, await packageStack(params));
+}, 120_000);
+afterAll(() => {
+  for (const made of packages.values()) made[Symbol.dispose]();
+});
+const templateOf = (variant: string): Template => {
+  const made = packages.get(variant);
+  if (!made) throw new Error(`${variant} was not packaged`);
+  return made.template;
+};
+const ofType = (template: Template, type: string) =>
+  Object.entries(template.Resources).filter(([, { Type }]) => Type === type);
+const propertiesOf = (template: Template, id: string): Record<string, never> =>
+  (template.Resources[id]?.Properties ?? {}) as Record<string, never>;
+const functionIds = (template: Template) =>
+  ofType(template, 'AWS::Lambda::Function').map(([id]) => id.replace('LambdaFunction', ''));
+
+interface ServerlessYml {
+  functions: Record<string, { timeout?: number; memorySize?: number; url?: unknown }>;
+}
+const serverlessYml = parse(readFileSync(new URL('../../serverless.yml', import.meta.url), 'utf8')) as ServerlessYml;
+
+describe.each(Object.keys(variants))('the stack %s', (variant) => {
+  test('has no property, value or type that AWS does not know, and nothing required is missing', () => {
+    expect(schemaProblems(templateOf(variant))).toEqual([]);
+  });
+
+  test('refers to nothing that is not there, and to nothing in a circle', () => {
+    expect(unresolvedReferences(templateOf(variant))).toEqual([]);
+    expect(circularResources(templateOf(variant))).toEqual([]);
+  });
+
+  test('each function has a role of its own, and `*` stands only where IAM knows nothing narrower', () => {
+    const template = templateOf(variant);
+    const roles = functionIds(template).map((id) => propertiesOf(template, `${id}LambdaFunction`).Role);
+    expect(new Set(roles.map((role) => JSON.stringify(role))).size).toBe(functionIds(template).length);
+    const wide = statementsOf(template).filter(
+      ({ Effect, Resource }) => Effect === 'Allow' && [Resource].flat().includes('*'),
+    );
+    for (const { Action, Condition } of wide) {
+      if (Action === 'ecs:ListTasks') expect(Condition).toHaveProperty(['ArnEquals', 'ecs:cluster']);
+      else expect(Action).toEqual(['ec2:DescribeNetworkInterfaces', 'ec2:DescribeSubnets']);
+    }
+    const actions = statementsOf(template).flatMap(({ Action }) => Action);
+    expect(actions.filter((action) => action.includes('*'))).toEqual([]);
+  });
+
+  test('every function of serverless.yml, streaming where it has a URL, on Node 24 and arm64', () => {
+    const template = templateOf(variant);
+    const names = Object.keys(serverlessYml.functions);
+    expect(functionIds(template).map((id) => id.toLowerCase())).toEqual(names);
+    for (const id of functionIds(template)) {
+      expect(propertiesOf(template, `${id}LambdaFunction`)).toMatchObject({
+        Runtime: 'nodejs24.x',
+        Architectures: ['arm64'],
+      });
+      const url = template.Resources[`${id}LambdaFunctionUrl`];
+      if (id !== 'Registrar')
+        expect(url?.Properties).toMatchObject({ InvokeMode: 'RESPONSE_STREAM', AuthType: 'NONE' });
+      expect(propertiesOf(template, `${id}LogGroup`)).toHaveProperty('RetentionInDays', 14);
+    }
+  });
+});
+
+describe('concurrency', () => {
+  const reserved = (variant: string) =>
+    ofType(templateOf(variant), 'AWS::Lambda::Function')
+      .map(([id, { Properties }]) => [id, Properties?.ReservedConcurrentExecutions] as const)
+      .filter(([, count]) => count !== undefined);
+
+  test('only the registrar`s is reserved, unless asked', () => {
+    expect(reserved('as it is')).toEqual([['RegistrarLambdaFunction', 1]]);
+    expect(reserved('own workers, behind their own NAT')).toEqual([['OpenaiLambdaFunction', 100]]);
+  });
+});
+
+/** @see https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html#DownloadDistValuesPathPattern */
+const matches = (pattern: string, path: string) =>
+  new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')}$`,
+  ).test(path);
+
+describe('the edge', () => {
+  interface Behaviour {
+    readonly PathPattern: string;
+    readonly TargetOriginId: string;
+  }
+  interface Distribution {
+    readonly DistributionConfig: {
+      readonly DefaultCacheBehavior: Behaviour;
+      readonly CacheBehaviors: readonly Behaviour[];
+      readonly Origins: readonly {
+        Id: string;
+        CustomOriginConfig: object;
+        OriginCustomHeaders: unknown;
+        DomainName: unknown;
+      }[];
+      readonly Aliases?: readonly string[];
+    };
+  }
+  const configOf = (variant: string) =>
+    (propertiesOf(templateOf(variant), 'Distribution') as unknown as Distribution).DistributionConfig;
+  const firstMatch = (path: string) => {
+    const { CacheBehaviors, DefaultCacheBehavior } = configOf('as it is');
+    return CacheBehaviors.find(({ PathPattern }) => matches(PathPattern, path)) ?? DefaultCacheBehavior;
+  };
+  /** A path as clients write it: with a trailing slash, with a model that has a slash, encoded and not. */
+  const spellings = (path: string) =>
+    ['qwen3', 'Qwen/Qwen3-8B', 'Qwen%2FQwen3-8B', 'api/nodes'].flatMap((value) => {
+      const filled = path.replace(/\{\w+\}/, value);
+      return filled === '/' ? [filled] : [filled, `${filled}/`];
+    });
+  const allPaths = endpoints.flatMap(({ paths, ...endpoint }: Endpoint) =>
+    paths.flatMap((path) => spellings(path).map((spelt) => [spelt, endpoint.families] as const)),
+  );
+
+  test.each([...new Map(allPaths)])('%s goes to a function that serves it', (path, families) => {
+    expect(families).toContain(firstMatch(path).TargetOriginId as Family);
+  });
+
+  test('no behaviour is hidden behind another one', () => {
+    const used = new Set(allPaths.map(([path]) => firstMatch(path).PathPattern));
+    expect(configOf('as it is').CacheBehaviors.filter(({ PathPattern }) => !used.has(PathPattern))).toEqual([]);
+  });
+
+  test('every behaviour lets all methods and headers but host through, caches and compresses nothing', () => {
+    const { CacheBehaviors, DefaultCacheBehavior } = configOf('as it is');
+    for (const behaviour of [...CacheBehaviors, DefaultCacheBehavior]) {
+      expect(behaviour).toMatchObject({
+        AllowedMethods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'POST', 'DELETE'],
+        CachePolicyId: '4135ea2d-6df8-44a3-9df3-4b5a84be39ad',
+        OriginRequestPolicyId: 'b689b0a8-53d0-40ab-baf2-68738e2966ac',
+        Compress: false,
+        ViewerProtocolPolicy: 'https-only',
+        FunctionAssociations: [{ EventType: 'viewer-request' }],
+      });
+    }
+  });
+
+  test('every function URL is an origin, waited for as long as CloudFront can, told by a secret', () => {
+    const template = templateOf('as it is');
+    const { Origins } = configOf('as it is');
+    expect(Origins.map(({ Id }) => Id)).toEqual(
+      Object.entries(serverlessYml.functions).flatMap(([name, { url }]) => (url ? [name] : [])),
+    );
+    const secret = { 'Fn::Sub': `{{resolve:secretsmanager:\${EdgeSecret}}}` };
+    for (const { Id, CustomOriginConfig, OriginCustomHeaders, DomainName } of Origins) {
+      expect(CustomOriginConfig).toMatchObject({ OriginReadTimeout: 120, OriginProtocolPolicy: 'https-only' });
+      expect(OriginCustomHeaders).toEqual([{ HeaderName: 'x-edge-secret', HeaderValue: secret }]);
+      const logicalId = `${Id[0]?.toUpperCase()}${Id.slice(1)}`;
+      expect(JSON.stringify(DomainName)).toContain(`"${logicalId}LambdaFunctionUrl","FunctionUrl"`);
+      const { Environment } = propertiesOf(template, `${logicalId}LambdaFunction`) as { Environment?: object };
+      expect(Environment).toHaveProperty('Variables.GATEWAY_EDGE_SECRET', secret);
+    }
+  });
+
+  test('without it there is no secret either, and a name of your own comes with its certificate', () => {
+    const without = templateOf('without edge and alarms');
+    expect(JSON.stringify(without)).not.toMatch(/EDGE_SECRET|CloudFront|secretsmanager/);
+    expect(configOf('own workers, behind their own NAT')).toMatchObject({
+      Aliases: ['llm.example.org'],
+      ViewerCertificate: { SslSupportMethod: 'sni-only' },
+    });
+  });
+});
+
+describe('the network', () => {
+  const egressOf = (variant: string) =>
+    (propertiesOf(templateOf(variant), 'FunctionsSecurityGroup') as { SecurityGroupEgress?: unknown })
+      .SecurityGroupEgress;
+
+  test('functions reach the workers on their port and the endpoints, and nothing else', () => {
+    const template = templateOf('with network and workers');
+    expect(egressOf('with network and workers')).toEqual([
+      expect.objectContaining({
+        FromPort: 8080,
+        ToPort: 8080,
+        DestinationSecurityGroupId: { 'Fn::GetAtt': ['WorkersSecurityGroup', 'GroupId'] },
+      }),
+      expect.objectContaining({
+        FromPort: 443,
+        ToPort: 443,
+        DestinationSecurityGroupId: { 'Fn::GetAtt': ['EndpointsSecurityGroup', 'GroupId'] },
+      }),
+    ]);
+    for (const id of functionIds(template)) {
+      expect(propertiesOf(template, `${id}LambdaFunction`)).toHaveProperty('VpcConfig.SecurityGroupIds', [
+        { Ref: 'FunctionsSecurityGroup' },
+      ]);
+      expect(JSON.stringify(propertiesOf(template, `${id}LambdaFunction`))).toContain('"SsmEndpoint","DnsEntries"');
+    }
+    expect(ofType(template, 'AWS::EC2::VPCEndpoint').map(([id]) => id)).toEqual(['SsmEndpoint', 'EcsEndpoint']);
+  });
+
+  test('only the functions come into workers and endpoints', () => {
+    const template = templateOf('with network and workers');
+    const ingress = ofType(template, 'AWS::EC2::SecurityGroupIngress').map(([, { Properties }]) => Properties);
+    expect(ingress).toHaveLength(2);
+    for (const rule of ingress) {
+      expect(rule).toHaveProperty('SourceSecurityGroupId', { 'Fn::GetAtt': ['FunctionsSecurityGroup', 'GroupId'] });
+    }
+    for (const [, { Properties }] of ofType(template, 'AWS::EC2::SecurityGroup')) {
+      expect(Properties).not.toHaveProperty('SecurityGroupIngress');
+    }
+  });
+
+  test('with a way of their own there are no endpoints; without a VPC, no security groups', () => {
+    const own = templateOf('own workers, behind their own NAT');
+    expect(ofType(own, 'AWS::EC2::VPCEndpoint')).toEqual([]);
+    expect(propertiesOf(own, 'WorkersIngress')).toHaveProperty('GroupId', 'sg-0123456789abcdef0');
+    expect(JSON.stringify(templateOf('as it is'))).not.toMatch(/VpcConfig|SecurityGroup|ec2:/);
+  });
+});
+
+describe('the registrar', () => {
+  test('runs every minute, and when a task of a known cluster changes', () => {
+    const template = templateOf('with network and workers');
+    expect(propertiesOf(template, 'RegistrarEventsRuleSchedule1')).toHaveProperty(
+      'ScheduleExpression',
+      'rate(1 minute)',
+    );
+    expect(propertiesOf(template, 'RegistrarTaskRule')).toHaveProperty('EventPattern', {
+      source: ['aws.ecs'],
+      'detail-type': ['ECS Task State Change'],
+      detail: {
+        clusterArn: [{ suffix: ':cluster/localai-gateway-dev-workers' }],
+        lastStatus: [{ 'anything-but': ['PROVISIONING', 'PENDING', 'ACTIVATING'] }],
+      },
+    });
+    expect(propertiesOf(template, 'WorkersCluster')).toHaveProperty('ClusterName', 'localai-gateway-dev-workers');
+  });
+
+  test('may write the fleet and nothing else, and look into its clusters only', () => {
+    const statements = statementsOf(templateOf('own workers, behind their own NAT')).filter(
+      ({ role }) => role === 'RegistrarRole',
+    );
+    const resourcesOf = (action: string) =>
+      statements.filter(({ Action }) => [Action].flat().includes(action)).flatMap(({ Resource }) => Resource);
+    const arn = (resource: string) => ({
+      'Fn::Sub': `arn:\${AWS::Partition}:${resource.replace(':', `:\${AWS::Region}:\${AWS::AccountId}:`)}`,
+    });
+    expect(resourcesOf('ssm:PutParameter')).toEqual([arn('ssm:parameter/localai-gateway/dev/runtime/fleet/*')]);
+    expect(resourcesOf('ecs:DescribeTasks')).toEqual([arn('ecs:task/llm/*'), arn('ecs:task/speech/*')]);
+    expect(statements.find(({ Action }) => Action === 'ecs:ListTasks')?.Condition).toEqual({
+      ArnEquals: { 'ecs:cluster': [arn('ecs:cluster/llm'), arn('ecs:cluster/speech')] },
+    });
+  });
+
+  test('nobody else writes parameters or asks ECS', () => {
+    for (const { role, Action } of statementsOf(templateOf('with network and workers'))) {
+      if (role !== 'RegistrarRole') expect([Action].flat().join()).not.toMatch(/ssm:Put|ecs:/);
+    }
+  });
+});
+
+describe('the settings', () => {
+  test('the header`s switch is off at the first deploy', () => {
+    expect(propertiesOf(templateOf('as it is'), 'ExposeNodeHeaderParameter')).toMatchObject({
+      Name: '/localai-gateway/dev/runtime/expose-node-header',
+      Value: 'false',
+    });
+  });
+
+  test('a misspelt parameter stops the packaging and is named', async () => {
+    await expect(packageStack({ egde: 'off' })).rejects.toThrow('--param egde');
+  });
+});
