@@ -60,7 +60,7 @@ const door = ({ haproxyImage, workerPort, workerConcurrency, workerStopSeconds }
   Essential: true,
   Memory: 256,
   // ECS has no files to mount: the configuration comes as a variable and is written where only this container sees it.
-  Command: ['sh', '-c', 'printf %s "$HAPROXY_CONFIG" > /tmp/haproxy.cfg && exec haproxy -W -db -f /tmp/haproxy.cfg'],
+  Command: ['sh', '-c', 'printf %s "$HAPROXY_CONFIG" > /tmp/haproxy.cfg && exec haproxy -db -f /tmp/haproxy.cfg'],
   Environment: environment({
     HAPROXY_CONFIG: haproxyConfig,
     WORKER_PORT: workerPort,
