@@ -1,0 +1,96 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * The worker of the benchmark: does as the request's text asks, as fast as Node can, so that what is measured is the
+ * way there and back. `bench:burst:200` 200 events in one go; `bench:paced:40:5` 40 events 5 ms apart;
+ * `bench:bytes:1000` a body of that size; else a short JSON answer. Run as a process of its own; `argv[2]` is how many
+ * ports it listens on, each of them one worker to a gateway.
+ */
+
+const block = Buffer.alloc(65_536, 'x');
+
+const ANSWER = Buffer.from(
+  JSON.stringify({
+    id: 'chatcmpl-bench',
+    object: 'chat.completion',
+    created: 1_760_000_000,
+    model: 'bench',
+    choices: [{ index: 0, message: { role: 'assistant', content: 'Hello, bench.' }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 20, completion_tokens: 5, total_tokens: 25 },
+  }),
+);
+
+const event = (content: string, finish: string | null = null) =>
+  `data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1760000000,"model":"bench","choices":[{"index":0,"delta":{"content":"${content}"},"finish_reason":${JSON.stringify(finish)}}]}\n\n`;
+
+/** CLOCK_MONOTONIC is the same for all processes of a machine. */
+const timed = () => event(String(process.hrtime.bigint()));
+const STREAM_END = `${event('', 'stop')}data: [DONE]\n\n`;
+
+const stream = (response: ServerResponse) =>
+  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
+
+const burst = (response: ServerResponse, events: number) => {
+  stream(response);
+  for (let n = 0; n < events; n += 1) response.write(timed());
+  response.end(STREAM_END);
+};
+
+const paced = (response: ServerResponse, events: number, everyMs: number) => {
+  stream(response);
+  let left = events;
+  const timer = setInterval(() => {
+    response.write(timed());
+    left -= 1;
+    if (left > 0) return;
+    clearInterval(timer);
+    response.end(STREAM_END);
+  }, everyMs);
+  response.once('close', () => clearInterval(timer));
+};
+
+const bytes = async (response: ServerResponse, length: number) => {
+  response.writeHead(200, { 'content-type': 'application/octet-stream' });
+  for (let left = length; left > 0; left -= block.length) {
+    const isFlowing = response.write(left < block.length ? block.subarray(0, left) : block);
+    if (!isFlowing) await new Promise((resolve) => response.once('drain', resolve));
+  }
+  response.end();
+};
+
+const json = (response: ServerResponse, body: string | Buffer) =>
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
+
+/** What a server of vLLM's kind says of itself while two requests run. */
+const PROBES: Readonly<Record<string, string>> = {
+  '/load': '{"server_load":2}',
+  '/health': '',
+  '/v1/models': '{"object":"list","data":[{"id":"bench","object":"model","owned_by":"vllm"}]}',
+};
+
+const answer = async (request: IncomingMessage, response: ServerResponse) => {
+  const probe = request.method === 'GET' ? PROBES[request.url ?? ''] : undefined;
+  if (probe !== undefined) return json(response, probe);
+  let start: Buffer | undefined;
+  for await (const chunk of request) start ??= chunk as Buffer;
+  const [, what, first = '0', second = '0'] =
+    /bench:(\w+):(\d+)(?::(\d+))?/.exec(start?.toString('latin1', 0, 4096) ?? '') ?? [];
+  if (what === 'burst') return burst(response, Number(first));
+  if (what === 'paced') return paced(response, Number(first), Number(second));
+  if (what === 'bytes') return bytes(response, Number(first));
+  return json(response, ANSWER);
+};
+
+const ports = await Promise.all(
+  Array.from({ length: Number(process.argv[2] ?? 1) }, async () => {
+    const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
+      // A connection that breaks is the other side's failure; the driver sees it.
+      answer(request, response).catch(() => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  }),
+);
+process.send?.(ports);
+process.once('disconnect', () => process.exit());
