@@ -4,7 +4,7 @@ import { type Gateway, nodeIdOf, startGateway } from '../support/gateway.ts';
 import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
-import { holdAt, paced, stallAfter } from '../support/worker/behaviours.ts';
+import { cut, holdAt, paced, stallAfter } from '../support/worker/behaviours.ts';
 
 /** CONTRACT.md section 6: streams flow as they come, connections end when they should. */
 const model = 'test-model';
@@ -93,6 +93,26 @@ describe('a client that leaves', () => {
       expect((await gateway.fetch(pathOf(one, model), { body: one.body(model, true) })).complete).toBe(true);
     }
   });
+});
+
+describe('a cut on a connection that was used before', () => {
+  test.each(['after-head', { after: 1 }, { midEvent: 1 }] as const)(
+    '%j: is not repeated behind the head',
+    async (point) => {
+      const one = operation('chat');
+      const warm = keep(
+        await startGateway({ workers: [worker], functions: ['openai'], limits: { maxEnvironments: 1 } }),
+      );
+      const ask = () => warm.fetch(pathOf(one, model), { body: one.body(model, true) });
+      await ask();
+      worker.next(cut(point));
+      await ask();
+      expect(worker.requests.map(({ reusedSocket }) => reusedSocket)).toEqual([false, true]);
+      // A repetition would have been sent, and have arrived, before this one.
+      await ask();
+      expect(worker.requests).toHaveLength(3);
+    },
+  );
 });
 
 describe('connections kept between requests', () => {

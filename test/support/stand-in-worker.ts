@@ -71,7 +71,10 @@ export interface StandIn extends AsyncDisposable {
   readonly probes: readonly RecordedRequest[];
   /** Treats the next requests, one behaviour each, before `behave` is asked. */
   readonly next: (...behaviours: readonly Behaviour[]) => void;
-  /** A standing treatment; undefined returns to the ordinary. */
+  /**
+   * A standing treatment; undefined returns to the ordinary. A behaviour is for inference requests; a function is asked
+   * about every request, health and model lists included.
+   */
   readonly behave: (treatment: Treatment | Behaviour | undefined) => void;
   /** Fulfilled with the first inference request, past or to come, that matches. */
   readonly arrival: (matches?: (request: RecordedRequest) => boolean) => Promise<RecordedRequest>;
@@ -234,7 +237,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     probes,
     next: (...behaviours) => void queue.push(...behaviours),
     behave: (given) => {
-      treatment = typeof given === 'object' ? () => given : given;
+      treatment = typeof given === 'object' ? ({ method }) => (method === 'POST' ? given : undefined) : given;
     },
     arrival: (matches = () => true) => {
       const past = requests.find(matches);
