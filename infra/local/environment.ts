@@ -6,8 +6,11 @@ import { type Runtime, runtimeEntry } from './runtime.ts';
 import { createRuntimeApi, FunctionError, type InvocationResponse } from './runtime-api.ts';
 import type { LocalFunction } from './serverless-yml.ts';
 
-/** `frozen`: stopped while its `/next` waits, as Lambda does between requests. */
-export type EnvironmentState = 'starting' | 'idle' | 'frozen' | 'busy' | 'dead';
+/**
+ * `finishing`: its answer is complete, but it has not asked for the next event yet; `frozen`: stopped while its `/next`
+ * waits, as Lambda does between requests.
+ */
+export type EnvironmentState = 'starting' | 'idle' | 'frozen' | 'busy' | 'finishing' | 'dead';
 
 export interface EnvironmentOptions {
   fn: LocalFunction;
@@ -104,6 +107,10 @@ export const createEnvironment = async (options: EnvironmentOptions): Promise<En
   const exited = once(child, 'exit').catch(() => undefined);
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLog);
 
+  const onAnswered = () => {
+    if (state === 'busy') state = 'finishing';
+  };
+
   const onGone = (errorMessage: string) => {
     if (state === 'dead') return;
     clearTimeout(timer);
@@ -130,13 +137,18 @@ export const createEnvironment = async (options: EnvironmentOptions): Promise<En
       if (state === 'frozen') child.kill('SIGCONT');
       state = 'busy';
       limit(fn.timeoutSeconds * 1000, `Task timed out after ${fn.timeoutSeconds.toFixed(2)} seconds`);
-      return api.dispatch({
+      const answer = api.dispatch({
         requestId,
         traceId,
         payload,
         deadlineMs: Date.now() + fn.timeoutSeconds * 1000,
         functionArn: `arn:aws:lambda:${options.env.AWS_REGION ?? REGION}:000000000000:function:${fn.name}`,
       });
+      answer.then(
+        (response) => (response.kind === 'stream' ? response.body.once('end', onAnswered) : onAnswered()),
+        onAnswered,
+      );
+      return answer;
     },
     kill(why) {
       reason ??= why;

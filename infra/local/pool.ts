@@ -35,7 +35,9 @@ interface Waiter {
   reject(error: Error): void;
 }
 
+/** Longest time between two looks for environments that were idle too long. */
 const SWEEP_MS = 10_000;
+const PATIENCE_MS = 50;
 const failed = (errorType: string, errorMessage: string) => new FunctionError({ errorType, errorMessage });
 
 /** Environments are started on demand, serve one request at a time, and the last used serves next. */
@@ -77,19 +79,25 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
     starts.add(started);
   };
 
-  const startForWaiters = () => {
+  /** A client's next request may come before its last environment asked for work: that is worth a moment. */
+  const startForWaiters = (patient = true) => {
+    const finishing = patient ? [...all].filter(({ state }) => state === 'finishing').length : 0;
+    if (finishing && waiters.length) setTimeout(() => startForWaiters(false), PATIENCE_MS);
     const room = limits.maxEnvironments - all.size - starts.size;
-    const coming = all.size - warm.size + starts.size;
+    const coming = all.size - warm.size + starts.size + finishing;
     for (let n = Math.min(room, waiters.length - coming); n > 0 && !closed; n -= 1) start();
   };
 
-  const sweep = setInterval(() => {
-    const oldest = Date.now() - limits.idleKeepSeconds * 1000;
-    for (const environment of idle.filter(({ idleSince }) => idleSince < oldest)) {
-      leave(idle, environment);
-      environment.stop();
-    }
-  }, SWEEP_MS).unref();
+  const sweep = setInterval(
+    () => {
+      const oldest = Date.now() - limits.idleKeepSeconds * 1000;
+      for (const environment of idle.filter(({ idleSince }) => idleSince < oldest)) {
+        leave(idle, environment);
+        environment.stop();
+      }
+    },
+    Math.min(SWEEP_MS, limits.idleKeepSeconds * 500),
+  ).unref();
 
   return {
     invoke(payload, requestId, traceId, signal) {
