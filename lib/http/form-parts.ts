@@ -89,12 +89,13 @@ export const joinForm = (parts: readonly (FormPart | StreamedPart)[]): FormBody 
     ),
     async *open(signal) {
       for (const { lead, part } of pieces) {
-        yield lead;
-        if ('head' in part) yield part.content;
+        yield Buffer.from(lead);
+        // A copy: chunks are given away, and the next try needs them again.
+        if ('head' in part) yield Buffer.from(part.content);
         else yield* part.open(signal);
-        yield lineBreak;
+        yield Buffer.from(lineBreak);
       }
-      yield closing;
+      yield Buffer.from(closing);
     },
   };
 };
