@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Later versions answer 500 to every event stream with the web server npm resolves for them today. */
-export const PORTKEY = '@portkey-ai/gateway@1.13.8';
+const PORTKEY = '1.15.2';
+/** With the web server that npm resolves for it today, 1.19.19, it answers 500 to every event stream. */
+const PORTKEY_SERVER = '1.14.1';
 
 /** Another proxy in front of the same worker. */
 export interface Peer {
@@ -77,11 +78,17 @@ http {
 
 /** Fetched once, into a scratch folder outside the project. @throws {Error} when the registry is out of reach. */
 const fetchPortkey = async (): Promise<string> => {
-  const folder = join(scratch, PORTKEY.replace(/\W+/g, '-'));
+  const folder = join(scratch, `portkey-${PORTKEY}`);
   const entry = join(folder, 'node_modules', '@portkey-ai', 'gateway', 'build', 'start-server.js');
   if (existsSync(entry)) return entry;
   await mkdir(folder, { recursive: true });
-  const args = ['install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', PORTKEY];
+  const manifest = {
+    private: true,
+    dependencies: { '@portkey-ai/gateway': PORTKEY },
+    overrides: { '@hono/node-server': PORTKEY_SERVER },
+  };
+  await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund'];
   await promisify(execFile)('npm', args, { cwd: folder, timeout: 120_000 });
   return entry;
 };
@@ -94,7 +101,8 @@ export const startPortkey = async (worker: string): Promise<Peer> => {
   const loopback =
     'data:text/javascript,import net from "node:net"; const { listen } = net.Server.prototype; net.Server.prototype.listen = function (port, ...rest) { return listen.call(this, typeof port === "object" ? { ...port, host: "127.0.0.1" } : { port, host: "127.0.0.1" }, ...rest.filter((one) => typeof one === "function")); };';
   const args = ['--import', loopback, entry, `--port=${port}`, '--headless'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  // What it says on its output is a stack for every body that is not JSON.
+  const child = spawn(process.execPath, args, { stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}`;
   await answering(url);
   return {
