@@ -1,94 +1,70 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Platform, startPlatform } from '../../infra/local/platform.ts';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { readFunctions } from '../../infra/local/serverless-yml.ts';
-import { functionFor } from '../../lib/endpoints/index.ts';
-import { type Aws, startAws } from '../support/aws.ts';
-import { send } from '../support/http.ts';
-import { needs } from '../support/needs.ts';
-import { operations } from '../support/operations.ts';
-import { type Package, packageStack } from '../support/osls.ts';
-import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { unzip } from '../support/unzip.ts';
 
-const model = 'test-model';
-const functions = readFunctions(new URL('../../serverless.yml', import.meta.url).pathname);
-const served = functions.filter(({ name }) => name !== 'registrar' && name !== 'nodes');
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const sources = ['functions', 'lib', 'infra', 'package.json', 'tsconfig.json', 'serverless.yml'];
+const functions = readFunctions(join(root, 'serverless.yml'));
+const families = ['openai', 'anthropic', 'ollama', 'audio', 'images', 'rerank', 'vad', 'nodes'];
 
-/** What `serverless deploy` would upload: each zip unpacked into a folder of its own, far from any `node_modules`. */
-needs('aws-lambda-ric')('the packages of serverless package, under the real runtime client', () => {
-  let made: Package;
-  let root: string;
-  let worker: StandIn;
-  let aws: Aws;
-  let platform: Platform;
-  const files = new Map<string, string[]>();
-  const logs: string[] = [];
+interface Template {
+  Resources: Record<string, { Type: string; Properties: Record<string, unknown> }>;
+}
 
-  beforeAll(async () => {
-    [made, worker, aws] = await Promise.all([packageStack(), startWorker({ name: 'w', models: [model] }), startAws()]);
-    root = mkdtempSync(join(tmpdir(), 'packages-'));
-    for (const { name } of functions) files.set(name, unzip(join(made.folder, `${name}.zip`), join(root, name)));
-    aws.ssm.put('/localai-gateway/dev/services/own', JSON.stringify({ workers: [{ id: 'node-w', url: worker.url }] }));
-    aws.ssm.put('/localai-gateway/dev/runtime/expose-node-header', 'true');
-    aws.ssm.put('/localai-gateway/dev/runtime/api-keys', 'caller', 'SecureString');
-    aws.ssm.put('/localai-gateway/dev/runtime/admin-keys', 'operator', 'SecureString');
-    platform = await startPlatform({
-      functions: functions.map((fn) => {
-        const id = `${fn.name[0]?.toUpperCase()}${fn.name.slice(1)}LambdaFunction`;
-        const { Handler } = made.template.Resources[id]?.Properties ?? {};
-        return { ...fn, bundleDir: join(root, fn.name), handler: String(Handler) };
-      }),
-      routeOf: (_, path) => functionFor(path),
-      env: { ...aws.env, GATEWAY_SSM_PREFIX: '/localai-gateway/dev', OTEL_SERVICE_NAME: 'localai-gateway-dev' },
-      runtime: 'ric',
-      onLog: (name, line) => logs.push(`${name}: ${line}`),
-    });
-    await platform.invoke('registrar', { 'detail-type': 'Scheduled Event', source: 'aws.events' });
-  }, 120_000);
-  afterAll(async () => {
-    await platform?.close();
-    await Promise.all([worker?.[Symbol.asyncDispose](), aws?.close()]);
-    rmSync(root, { recursive: true, force: true });
-    made?.[Symbol.dispose]();
-  });
+let clone: string;
+let template: Template;
 
-  test.each(functions.map(({ name }) => name))('%s: its bundle and a source map, nothing else', (name) => {
-    expect(files.get(name)?.sort()).toEqual([`dist/${name}/index.cjs`, `dist/${name}/index.cjs.map`]);
-    const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {
-      sources: string[];
-    };
-    expect(map.sources.some((source) => source.endsWith(`functions/${name}.ts`))).toBe(true);
-  });
+/** What `git clone` and `npm ci` leave: sources and packages, no `dist/`. */
+beforeAll(async () => {
+  clone = await mkdtemp(join(tmpdir(), 'package-'));
+  for (const source of sources) await cp(join(root, source), join(clone, source), { recursive: true });
+  await symlink(join(root, 'node_modules'), join(clone, 'node_modules'));
+  const osls = join(createRequire(import.meta.url).resolve('osls/package.json'), '..', 'bin', 'serverless.js');
+  const { PATH, HOME } = process.env;
+  // No AWS variables, no reachable proxy: it has to do without both.
+  const env = { PATH, HOME, SLS_TELEMETRY_DISABLED: '1', HTTPS_PROXY: 'http://127.0.0.1:9', CI: 'true' };
+  await run(process.execPath, [osls, 'package', '--package', 'packaged'], { cwd: clone, env });
+  const file = join(clone, 'packaged', 'cloudformation-template-update-stack.json');
+  template = JSON.parse(await readFile(file, 'utf8')) as Template;
+}, 120_000);
 
-  test('the registrar has written the fleet', () => {
-    expect(aws.ssm.names()).toContain('/localai-gateway/dev/runtime/fleet/0');
-  });
+afterAll(() => rm(clone, { recursive: true, force: true }));
 
-  test.each(served.map(({ name }) => name))('%s serves a request from its package', async (name) => {
-    const operation = operations.find(({ family }) => family === name);
-    if (!operation) throw new Error(`no operation of ${name}`);
-    const [path = ''] = operation.paths;
-    const startedAt = performance.now();
-    const reply = await send(platform.urlOf(name) + path, {
-      headers: { authorization: 'Bearer caller' },
-      body: operation.body(model, operation.streams !== undefined),
-    });
-    const { status, headers, complete } = await reply.all();
-    expect({ status, complete, node: headers['x-localai-node'] }).toEqual({
-      status: 200,
-      complete: true,
-      node: 'node-w',
-    });
-    expect(reply.headAt - startedAt).toBeLessThan(10_000);
-  });
+const ofType = (type: string) => Object.values(template.Resources).filter(({ Type }) => Type === type);
+const logicalId = (name: string) => `${name[0]?.toUpperCase()}${name.slice(1)}LambdaFunction`;
 
-  test('nodes lists the worker to an admin', async () => {
-    const url = `${platform.urlOf('nodes')}/api/nodes`;
-    const nodes = await (await send(url, { headers: { 'x-api-key': 'operator' } })).all();
-    expect(nodes.json()).toEqual([expect.objectContaining({ id: 'node-w', status: 'healthy', models: [model] })]);
-  });
+it('knows every family', () => {
+  expect(functions.filter(({ hasUrl }) => hasUrl).map(({ name }) => name)).toEqual(expect.arrayContaining(families));
 });
+
+it.each(families)('%s has a function URL that streams', (family) => {
+  const urls = ofType('AWS::Lambda::Url').filter(({ Properties }) =>
+    JSON.stringify(Properties.TargetFunctionArn).includes(`"${logicalId(family)}"`),
+  );
+  expect(urls.map(({ Properties }) => Properties.InvokeMode)).toEqual(['RESPONSE_STREAM']);
+});
+
+it.each(functions)(
+  '$name is a Node 24 function on arm64, with its bundle and nothing else',
+  async ({ name, timeoutSeconds, memory }) => {
+    const { Properties } = template.Resources[logicalId(name)] ?? { Properties: {} };
+    expect(Properties).toMatchObject({
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      Handler: `dist/${name}/index.handler`,
+      Timeout: timeoutSeconds,
+      MemorySize: memory,
+    });
+    const names = unzip(join(clone, 'packaged', `${name}.zip`), join(clone, 'unzipped'));
+    expect(names).toContain(`dist/${name}/index.cjs`);
+    expect(names.filter((file) => !file.startsWith(`dist/${name}/`))).toEqual([]);
+  },
+);
