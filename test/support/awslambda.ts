@@ -111,8 +111,10 @@ export const invokeStreaming = (handler: unknown, event: unknown, options: Invok
   };
   const split = () => {
     const bytes = Buffer.concat(target.chunks);
-    const read = target.contentType === PRELUDE_CONTENT_TYPE ? createPreludeReader()(bytes) : undefined;
-    return { prelude: read?.prelude, body: read?.rest ?? bytes };
+    if (target.contentType !== PRELUDE_CONTENT_TYPE) return { prelude: undefined, body: bytes };
+    // Before the delimiter is there, what was written is no body yet.
+    const read = createPreludeReader()(bytes);
+    return { prelude: read?.prelude, body: read?.rest ?? Buffer.alloc(0) };
   };
   const capture: Capture = {
     get contentType() {
