@@ -1,0 +1,73 @@
+import type { Family } from '../endpoints/endpoint.ts';
+import { findEndpoint } from '../endpoints/index.ts';
+import type { GatewayRequest } from '../http/event.ts';
+import { log as systemLog } from '../telemetry/log.ts';
+import { failed, metricFields } from '../telemetry/metrics.ts';
+import { createRecord, type RequestRecord } from '../telemetry/record.ts';
+import type { Middleware } from './middleware.ts';
+
+/** The request with its record, which the pipeline writes into. */
+export type Recorded = GatewayRequest & { record?: RequestRecord };
+
+export interface AccessLogOptions {
+  /** The function this runs in. */
+  readonly family: Family;
+  /** `OTEL_SERVICE_NAME`: the name under which CloudWatch keeps the metrics. */
+  readonly service: string;
+  readonly log?: typeof systemLog;
+  /** Milliseconds that only ever grow. */
+  readonly now?: () => number;
+}
+
+/** Probed all the time, by load balancers and people: a line, but no metrics. */
+const HEALTH = new Set(['healthz', 'readyz']);
+/** A client may write anything here. */
+const longestName = 200;
+
+const line = (record: RequestRecord, request: GatewayRequest, totalMs: number) => ({
+  correlation_id: request.id,
+  family: record.family,
+  operation: record.operation,
+  'gen_ai.request.model': record.requestedModel?.slice(0, longestName),
+  'gen_ai.response.model': record.servedModel?.slice(0, longestName),
+  node_id: record.nodeId,
+  attempts: record.attempts,
+  status: record.status,
+  first_byte_ms: record.firstByteMs === undefined ? undefined : Math.round(record.firstByteMs),
+  total_ms: Math.round(totalMs),
+  bytes: record.bytes,
+  cold_start: record.coldStart,
+  ending: record.ending,
+});
+
+/**
+ * One line a request, when it is over; CloudWatch reads its metrics from the same line. It comes first in the stack,
+ * so that what later middlewares refuse is recorded too.
+ */
+export const accessLog = ({
+  family,
+  service,
+  log = systemLog,
+  now = () => performance.now(),
+}: AccessLogOptions): Middleware => {
+  let isFirst = true;
+  return {
+    before: function accessLogBefore({ event: request }) {
+      const operation = findEndpoint(request.path)?.endpoint.operation;
+      const record = createRecord({ startedAt: now(), coldStart: isFirst, family, operation });
+      isFirst = false;
+      (request as Recorded).record = record;
+      request.onHead.push(({ statusCode }) => {
+        record.status = statusCode;
+        record.firstByteMs = now() - record.startedAt;
+      });
+      request.afterwards.push(async () => {
+        const totalMs = now() - record.startedAt;
+        const metrics = HEALTH.has(operation ?? '')
+          ? {}
+          : metricFields(record, { totalMs, service, timestamp: Date.now() });
+        log(failed(record) ? 'error' : 'info', 'request', { ...line(record, request, totalMs), ...metrics });
+      });
+    },
+  };
+};

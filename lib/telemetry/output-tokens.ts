@@ -1,0 +1,33 @@
+/** Every dialect says its usage within its last bytes. */
+const TAIL_BYTES = 4096;
+/** OpenAI's chat, its Responses and Anthropic, Ollama. */
+const USAGE = /"(?:completion_tokens|output_tokens|eval_count)"\s*:\s*(\d+)/g;
+
+export interface OutputTokens {
+  /** Shows the next bytes of a response; they are kept as long as they may be its last ones, not copied. */
+  push(chunk: Uint8Array | string): void;
+  /** @returns what the worker counted, `undefined` where it did not say. */
+  count(): number | undefined;
+}
+
+/** Watches for the number of tokens a worker says it has generated. */
+export const createOutputTokens = (): OutputTokens => {
+  const recent: (Uint8Array | string)[] = [];
+  let length = 0;
+  return {
+    push(chunk) {
+      recent.push(chunk);
+      length += chunk.length;
+      for (let first = recent[0]; first && length - first.length >= TAIL_BYTES; first = recent[0]) {
+        length -= first.length;
+        recent.shift();
+      }
+    },
+    count() {
+      const tail = Buffer.concat(recent.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk)));
+      const text = tail.subarray(-TAIL_BYTES).toString('latin1');
+      const last = [...text.matchAll(USAGE)].at(-1)?.[1];
+      return last === undefined ? undefined : Number(last);
+    },
+  };
+};
