@@ -141,8 +141,13 @@ describe('tasks', () => {
       expect(await register(gateway)).toMatchObject({ outcome: 'written' });
       const since = performance.now();
       expect(await until(async () => JSON.stringify(await statuses(gateway)) === JSON.stringify(expected))).toBe(true);
-      const ids = await idsAt(gateway, ...targets);
-      expect(ids).toHaveLength(targets.length);
+      // Another environment of `nodes` may answer, one that has not read the new fleet yet.
+      let ids: string[] = [];
+      const areAllListed = async () => {
+        ids = await idsAt(gateway, ...targets);
+        return ids.length === targets.length;
+      };
+      expect(await until(areAllListed)).toBe(true);
       let took = 0;
       const follows = async () => {
         took = performance.now() - since;
