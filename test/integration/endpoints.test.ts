@@ -2,8 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { type Gateway, nodeIdOf, settingOf, startGateway } from '../support/gateway.ts';
 import { send } from '../support/http.ts';
 import { canonicalOf, operation, operations, pathOf } from '../support/operations.ts';
-import { type RecordedRequest, type StandIn, startWorker } from '../support/stand-in-worker.ts';
+import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { withHeaders } from '../support/worker/behaviours.ts';
+import type { RecordedRequest } from '../support/worker/recording.ts';
 
 const model = 'test-model';
 let alpha: StandIn;

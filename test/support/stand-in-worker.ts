@@ -1,15 +1,11 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import type { Answer, Asked } from './worker/answer.ts';
-import { jsonAnswer } from './worker/answer.ts';
-import { anthropicAnswer } from './worker/anthropic.ts';
-import { type Behaviour, combine, type Exchange, ordinary } from './worker/behaviours.ts';
+import type { Asked } from './worker/answer.ts';
+import { answerTo } from './worker/answers.ts';
+import { type Behaviour, combine, ordinary } from './worker/behaviours.ts';
 import { type EngineName, engineAnswer, ownerOf } from './worker/engine.ts';
-import { fieldsOf } from './worker/fields.ts';
-import { mediaAnswer } from './worker/media.ts';
-import { ollamaAnswer } from './worker/ollama.ts';
-import { openaiAnswer } from './worker/openai.ts';
+import { type Connection, type RecordedRequest, recordRequest } from './worker/recording.ts';
 import { createSlots } from './worker/slots.ts';
 
 export interface StandInOptions {
@@ -29,32 +25,6 @@ export interface StandInOptions {
   readonly workMs?: (request: RecordedRequest) => number;
   /** Connections idle for so long are closed without a word (no `Keep-Alive` hint either), as uvicorn does. */
   readonly idleCloseMs?: number;
-}
-
-/** One request as it arrived, and what became of it. */
-export interface RecordedRequest {
-  readonly method: string;
-  /** The request target as sent: path and raw query. */
-  readonly path: string;
-  /** Names and values in turn, as on the wire. */
-  readonly rawHeaders: readonly string[];
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-  /** Parsed JSON body or multipart text fields. */
-  readonly fields: Readonly<Record<string, unknown>>;
-  /** Number of the connection it came on; a repeated number is a reused socket. */
-  readonly connection: number;
-  readonly reusedSocket: boolean;
-  /** `performance.now()`. */
-  readonly receivedAt: number;
-  /** Body bytes handed to the socket so far; with a client that does not read, what it and the kernels have taken. */
-  readonly sentBytes: () => number;
-  /** Body bytes of the reply; only the first megabyte is kept. */
-  readonly sent: () => Buffer;
-  /** `performance.now()` of the moment the connection it came on was gone. */
-  readonly closed: Promise<number>;
-  /** True when the reply was handed over in full, false when the connection went before. */
-  readonly completed: Promise<boolean>;
 }
 
 /** Chooses how to treat a request; undefined: the ordinary way. */
@@ -90,17 +60,6 @@ export interface StandIn extends AsyncDisposable {
   readonly close: () => Promise<void>;
 }
 
-/** A client's connection over its life. */
-interface Connection {
-  readonly number: number;
-  used: boolean;
-  /** `performance.now()` of its end. */
-  readonly closed: Promise<number>;
-  idle?: NodeJS.Timeout;
-}
-
-const kept = 1_048_576;
-
 /** Starts an inference worker that answers every endpoint of CONTRACT.md section 1, recorded and programmable. */
 export const startWorker = async (options: StandInOptions): Promise<StandIn> => {
   const { name, engine = 'localai', host = '127.0.0.1' } = options;
@@ -127,47 +86,6 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     socket.on('error', () => socket.destroy());
   });
 
-  const receive = async (message: IncomingMessage, response: ServerResponse, connection: Connection) => {
-    const { closed, used: reusedSocket } = connection;
-    connection.used = true;
-    const blocks: Buffer[] = [];
-    for await (const block of message) blocks.push(block as Buffer);
-    const body = Buffer.concat(blocks);
-    const { fields, files } = await fieldsOf(message.headers, body);
-    let sentBytes = 0;
-    const sent: Buffer[] = [];
-    const recorded: RecordedRequest = {
-      method: message.method ?? '',
-      path: message.url ?? '',
-      rawHeaders: message.rawHeaders,
-      headers: message.headers,
-      body,
-      fields,
-      connection: connection.number,
-      reusedSocket,
-      receivedAt: performance.now(),
-      sentBytes: () => sentBytes,
-      sent: () => Buffer.concat(sent),
-      closed,
-      completed: new Promise((resolve) => response.once('close', () => resolve(response.writableFinished))),
-    };
-    const note = (bytes: Buffer) => {
-      if (sentBytes < kept) sent.push(bytes);
-      sentBytes += bytes.length;
-    };
-    return { recorded, files, exchange: { response, gone: closed, note } satisfies Exchange };
-  };
-
-  const answerTo = (asked: Asked): Answer => {
-    const { model } = asked.fields;
-    if (asked.method === 'POST' && typeof model === 'string' && !models.includes('*')) {
-      const listed = (id: string) => id.replace(/:latest$/, '') === model.replace(/:latest$/, '');
-      if (!models.some(listed)) return missing(asked, model);
-    }
-    const found = openaiAnswer(asked) ?? anthropicAnswer(asked) ?? ollamaAnswer(asked) ?? mediaAnswer(asked);
-    return found ?? jsonAnswer({ error: { message: `no ${asked.path} here`, type: 'not_found', code: 404 } }, 404);
-  };
-
   const probeState = () => ({
     healthy: true,
     running: slots.running(),
@@ -182,7 +100,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     if (!connection) return;
     clearTimeout(connection.idle);
     try {
-      const { recorded, files, exchange } = await receive(message, response, connection);
+      const { recorded, files, exchange } = await recordRequest(message, response, connection);
       const path = decodeURIComponent(recorded.path.split('?', 1)[0] ?? '/');
       const { method, headers, fields } = recorded;
       const origin = `http://${host}:${port}`;
@@ -269,13 +187,4 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     close: refuse,
     [Symbol.asyncDispose]: refuse,
   };
-};
-
-const missing = ({ path }: Asked, model: string): Answer => {
-  const message = `model '${model}' not found`;
-  if (path.startsWith('/api/')) return jsonAnswer({ error: message }, 404);
-  if (path.startsWith('/v1/messages')) {
-    return jsonAnswer({ type: 'error', error: { type: 'not_found_error', message } }, 404);
-  }
-  return jsonAnswer({ error: { message, type: 'invalid_request_error', code: 404, param: 'model' } }, 404);
 };
