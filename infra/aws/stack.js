@@ -1,3 +1,4 @@
+import { watch } from './alarms.js';
 import { edge, edgeSecretOf } from './edge.js';
 import { iam } from './iam.js';
 import { endpointUrls, network, vpcOf } from './network.js';
@@ -31,7 +32,7 @@ const optionsOf = async ({ options, resolveVariable, resolveConfigurationPropert
   });
 };
 
-const pieces = [parameters, iam, registrar, network, workers, edge];
+const pieces = [parameters, iam, registrar, network, workers, edge, watch];
 
 /** `resources`: the pieces that the parameters ask for, in one. @param {Osls} osls */
 export const resources = async (osls) => {

@@ -1,0 +1,172 @@
+import { idOf, ref } from './cloudformation.js';
+import { dashboard } from './dashboard.js';
+import { urlFunctions } from './options.js';
+
+/** @typedef {import('./options.js').Options} Options */
+
+/** Where the gateway's own metrics are: `lib/telemetry/metrics.ts`. */
+const NAMESPACE = 'LocalAIGateway';
+
+/**
+ * What is counted from log lines has no dimension that tells two stages apart: each has a namespace of its own.
+ * @param {Options} options
+ */
+const logNamespace = ({ name }) => `${NAMESPACE}/${name}`;
+
+/** @param {string} logGroup @param {string} pattern @param {string} metric @param {string} value @param {Options} options */
+const countLines = (logGroup, pattern, metric, value, options) => ({
+  Type: 'AWS::Logs::MetricFilter',
+  Properties: {
+    LogGroupName: ref(logGroup),
+    FilterPattern: pattern,
+    MetricTransformations: [{ MetricNamespace: logNamespace(options), MetricName: metric, MetricValue: value }],
+  },
+});
+
+/** @param {string} id @param {string} namespace @param {string} metric @param {Record<string, string | object>} dimensions */
+const metricOf = (id, namespace, metric, dimensions, stat = 'Sum', period = 60) => ({
+  Id: id,
+  ReturnData: false,
+  MetricStat: {
+    Metric: {
+      Namespace: namespace,
+      MetricName: metric,
+      Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
+    },
+    Stat: stat,
+    Period: period,
+  },
+});
+
+/** @param {string} expression @param {string} label */
+const result = (expression, label) => ({ Id: 'result', Expression: expression, Label: label, ReturnData: true });
+
+/**
+ * @param {Options} options
+ * @param {{ about: string, metrics: object[], operator: string, threshold: number, minutes: [bad: number, of: number], missing?: string }} alarm
+ */
+const alarm = (
+  { alarmTopicArn },
+  { about, metrics, operator, threshold, minutes: [bad, of], missing = 'notBreaching' },
+) => ({
+  Type: 'AWS::CloudWatch::Alarm',
+  Properties: {
+    AlarmDescription: about,
+    Metrics: metrics,
+    ComparisonOperator: operator,
+    Threshold: threshold,
+    DatapointsToAlarm: bad,
+    EvaluationPeriods: of,
+    TreatMissingData: missing,
+    ...(alarmTopicArn && { AlarmActions: [alarmTopicArn], OKActions: [alarmTopicArn] }),
+  },
+});
+
+/** @param {Options} options */
+const filters = (options) => ({
+  HealthyWorkersMetric: countLines(
+    'RegistrarLogGroup',
+    '{ $.event = "fleet" }',
+    'healthy_workers',
+    '$.healthy',
+    options,
+  ),
+  ...Object.fromEntries(
+    urlFunctions.map((name) => [
+      idOf(name, 'SsmThrottledMetric'),
+      countLines(
+        idOf(name, 'LogGroup'),
+        '{ ($.event = "configuration_*") && ($.reason = "*Throttl*") }',
+        'ssm_throttled',
+        '1',
+        options,
+      ),
+    ]),
+  ),
+});
+
+/** @param {Options} options */
+const alarms = (options) => {
+  const service = { 'service.name': options.name };
+  const registrar = { FunctionName: ref('RegistrarLambdaFunction') };
+  return {
+    NoWorkerAlarm: alarm(options, {
+      about: 'The registrar finds no healthy worker.',
+      metrics: [
+        metricOf('healthy', logNamespace(options), 'healthy_workers', {}, 'Maximum'),
+        result('healthy', 'healthy workers'),
+      ],
+      operator: 'LessThanThreshold',
+      threshold: 1,
+      minutes: [3, 3],
+    }),
+    RegistrarAlarm: alarm(options, {
+      about: 'The registrar has not had one good run in five minutes; gateways serve the last fleet.',
+      metrics: [
+        metricOf('runs', 'AWS/Lambda', 'Invocations', registrar, 'Sum', 300),
+        metricOf('errors', 'AWS/Lambda', 'Errors', registrar, 'Sum', 300),
+        result('FILL(runs, 0) - FILL(errors, 0)', 'good runs'),
+      ],
+      operator: 'LessThanThreshold',
+      threshold: 1,
+      minutes: [1, 1],
+      missing: 'breaching',
+    }),
+    ErrorRateAlarm: alarm(options, {
+      about:
+        'Over 5 % of at least 20 requests a minute failed: status 5xx, or a stream that was not brought to its end.',
+      metrics: [
+        metricOf('errors', NAMESPACE, 'gateway.server_errors', service),
+        metricOf('requests', NAMESPACE, 'gateway.server_errors', service, 'SampleCount'),
+        result('IF(requests >= 20, 100 * errors / requests, 0)', 'error rate, %'),
+      ],
+      operator: 'GreaterThanThreshold',
+      threshold: 5,
+      minutes: [3, 5],
+    }),
+    SsmThrottledAlarm: alarm(options, {
+      about: 'SSM throttles the gateway: raise its throughput setting (DEPLOY.md), or GATEWAY_CONFIG_TTL_SECONDS.',
+      metrics: [
+        metricOf('throttled', logNamespace(options), 'ssm_throttled', {}),
+        result('FILL(throttled, 0)', 'reads throttled'),
+      ],
+      operator: 'GreaterThanThreshold',
+      threshold: 0,
+      minutes: [3, 5],
+    }),
+    ThrottledAlarm: alarm(options, {
+      about: "Lambda turns requests away: the account's concurrency, or a function's share of it, is used up.",
+      metrics: [
+        ...urlFunctions.map((name) =>
+          metricOf(name, 'AWS/Lambda', 'Throttles', { FunctionName: ref(idOf(name, 'LambdaFunction')) }),
+        ),
+        result('SUM(METRICS())', 'requests turned away'),
+      ],
+      operator: 'GreaterThanThreshold',
+      threshold: 0,
+      minutes: [2, 5],
+    }),
+  };
+};
+
+/**
+ * CloudWatch alarms and a dashboard.
+ * @param {Options} options
+ * @returns {import('./cloudformation.js').Piece}
+ */
+export const watch = (options) =>
+  options.alarms
+    ? {
+        Resources: {
+          ...filters(options),
+          ...alarms(options),
+          Dashboard: {
+            Type: 'AWS::CloudWatch::Dashboard',
+            Properties: {
+              DashboardName: options.name,
+              DashboardBody: dashboard(options, NAMESPACE, logNamespace(options)),
+            },
+          },
+        },
+      }
+    : {};

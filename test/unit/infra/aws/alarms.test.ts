@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { watch } from '../../../../infra/aws/alarms.js';
+import { readOptions } from '../../../../infra/aws/options.js';
+import { SsmError } from '../../../../lib/discovery/ssm-client.ts';
+import { metricFields, NAMESPACE } from '../../../../lib/telemetry/metrics.ts';
+import { createRecord } from '../../../../lib/telemetry/record.ts';
+import { readParams } from '../../../support/stack-params.ts';
+
+/** What a request with everything known puts out, and so all there is to watch. */
+const emitted = metricFields(
+  {
+    ...createRecord({ startedAt: 0, coldStart: true, family: 'openai', operation: 'chat' }),
+    attempts: 1,
+    status: 200,
+    firstByteMs: 1,
+    outputTokens: 1,
+  },
+  { totalMs: 1, service: 'localai-gateway-dev', timestamp: 0 },
+);
+interface Directive {
+  Dimensions: string[][];
+  Metrics: { Name: string }[];
+}
+const directives = (emitted._aws as { CloudWatchMetrics: Directive[] }).CloudWatchMetrics;
+/** `name|dimension,dimension` of everything CloudWatch keeps. */
+const kept = new Set(
+  directives.flatMap(({ Dimensions, Metrics }) =>
+    Metrics.flatMap(({ Name }) => Dimensions.map((set) => `${Name}|${set.join()}`)),
+  ),
+);
+const fromLogs = new Set(['healthy_workers|', 'ssm_throttled|']);
+
+interface Properties {
+  readonly DashboardBody?: { 'Fn::Sub': string };
+  readonly FilterPattern?: string;
+  readonly Metrics?: readonly {
+    MetricStat?: { Metric: { Namespace: string; MetricName: string; Dimensions: { Name: string }[] } };
+  }[];
+}
+const options = readOptions(readParams(), { service: 'localai-gateway', stage: 'dev' });
+const resources = Object.entries(watch(options).Resources as Record<string, { Type: string; Properties: Properties }>);
+
+const ours = (namespace: string) => namespace.startsWith(NAMESPACE);
+
+describe('alarms and dashboard', () => {
+  test('alarms look at metrics that exist, under dimensions they are kept by', () => {
+    const watched = resources
+      .flatMap(([, { Properties }]) => Properties.Metrics ?? [])
+      .flatMap(({ MetricStat }) => MetricStat?.Metric ?? [])
+      .filter(({ Namespace }) => ours(Namespace))
+      .map(({ MetricName, Dimensions }) => `${MetricName}|${Dimensions.map(({ Name }) => Name).join()}`);
+    expect(watched.length).toBeGreaterThan(3);
+    expect(watched.filter((one) => !kept.has(one) && !fromLogs.has(one))).toEqual([]);
+  });
+
+  test('so does the dashboard, and the log fields it asks for are in the access log', () => {
+    const body = resources.find(([, { Type }]) => Type.endsWith('Dashboard'))?.[1].Properties.DashboardBody?.[
+      'Fn::Sub'
+    ];
+    const { widgets } = JSON.parse(body ?? '') as {
+      widgets: { type: string; properties: { title: string; metrics?: unknown[][]; query?: string } }[];
+    };
+    const lines = widgets.flatMap(({ properties }) => properties.metrics ?? []);
+    const named = lines
+      .filter(([namespace]) => ours(String(namespace)))
+      .map(
+        ([, metric, ...rest]) =>
+          `${metric}|${rest.filter((part, at) => at % 2 === 0 && typeof part === 'string').join()}`,
+      );
+    expect(named.filter((one) => !kept.has(one) && !fromLogs.has(one))).toEqual([]);
+    const asked = widgets.flatMap(({ properties }) => properties.query?.match(/by [\w, ]+/g) ?? []).join();
+    const accessLog = readFileSync(new URL('../../../../lib/middleware/access-log.ts', import.meta.url), 'utf8');
+    for (const field of asked.match(/node_id|family|status|ending/g) ?? []) expect(accessLog).toContain(`${field}:`);
+    const titles = widgets.map(({ properties }) => properties.title).join('; ');
+    for (const topic of [
+      'Requests',
+      'first byte',
+      'Tokens out',
+      'Failovers',
+      'ejections',
+      'each node',
+      'dialect',
+      'SSM',
+    ]) {
+      expect(titles).toContain(topic);
+    }
+  });
+
+  test('what is counted from log lines is really logged under that name', () => {
+    const source = ['discovery/cached.ts', 'registrar/registrar.ts']
+      .map((file) => readFileSync(new URL(`../../../../lib/${file}`, import.meta.url), 'utf8'))
+      .join();
+    const patterns = resources.flatMap(([, { Properties }]) => Properties.FilterPattern ?? []);
+    expect(new Set(patterns)).toEqual(
+      new Set(['{ $.event = "fleet" }', '{ ($.event = "configuration_*") && ($.reason = "*Throttl*") }']),
+    );
+    expect(source).toMatch(/log\('info', 'fleet'/);
+    expect(source).toMatch(/'configuration_unavailable' : 'configuration_refresh_failed'/);
+    expect(new SsmError('ThrottlingException', 400).message).toMatch(/^.*Throttl.*$/);
+  });
+
+  test('off: none of it', () => {
+    expect(watch({ ...options, alarms: false })).toEqual({});
+  });
+});
