@@ -1,0 +1,146 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { startAws } from '../support/aws.ts';
+import { fetchAll } from '../support/http.ts';
+import { startRunner } from '../support/runner.ts';
+import { startWorker } from '../support/stand-in-worker.ts';
+import { until } from '../support/until.ts';
+
+/** `npm start` from its script on, as a process of its own. */
+
+const READY = 'Ctrl-C ends it.';
+const messages = [{ role: 'user', content: 'hello' }];
+
+const freePort = async (): Promise<string> => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+};
+
+const startGateway = async (env: Readonly<Record<string, string>>) => {
+  const PORT = await freePort();
+  const runner = startRunner(['infra/local/start.ts'], { PORT, ...env });
+  return { runner, origin: `http://127.0.0.1:${PORT}` };
+};
+
+describe('npm start', () => {
+  it('serves the workers it is given, each with its own models, and leaves nothing behind', async () => {
+    await using one = await startWorker({ name: 'one', models: ['model-one'] });
+    await using two = await startWorker({ name: 'two', models: ['model-two'] });
+    const { runner, origin } = await startGateway({
+      LOCALAI_WORKERS: `${one.url},${two.url}`,
+      LOCALAI_EXPOSE_NODE_HEADER: 'true',
+    });
+    await using _ = runner;
+    await runner.printed(READY);
+    expect((await fetchAll(`${origin}/readyz`)).status).toBe(200);
+    for (const [model, node] of [
+      ['model-one', 'worker-1'],
+      ['model-two', 'worker-2'],
+    ]) {
+      const reply = await fetchAll(`${origin}/v1/chat/completions`, { body: { model, messages } });
+      expect(reply).toMatchObject({ status: 200, headers: { 'x-localai-node': node } });
+    }
+    expect([one.requests.length, two.requests.length]).toEqual([1, 1]);
+
+    runner.child.kill('SIGTERM');
+    expect(await runner.exited).toBe(0);
+    expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
+  });
+
+  it('serves two demo workers when it is given none', async () => {
+    const { runner, origin } = await startGateway({ LOCALAI_EXPOSE_NODE_HEADER: 'true' });
+    await using _ = runner;
+    await runner.printed(READY);
+    const body = { model: 'ngram', max_tokens: 4, messages };
+    const reply = await fetchAll(`${origin}/v1/chat/completions`, { body });
+    expect(reply.status).toBe(200);
+    const nodes = (await fetchAll(`${origin}/api/nodes`)).json() as { id: string }[];
+    expect(nodes).toHaveLength(2);
+    expect(nodes.map(({ id }) => id)).toContain(reply.headers['x-localai-node']);
+
+    // As a terminal does: every process of the group at once.
+    process.kill(-(runner.child.pid ?? 0), 'SIGINT');
+    expect(await runner.exited).toBe(0);
+    expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
+  });
+
+  it('with GATEWAY_SSM_PREFIX runs the registrar, and serves what it found', async () => {
+    await using aws = await startAws();
+    await using worker = await startWorker({ name: 'one', models: ['model-one'] });
+    const prefix = '/localai-gateway/start';
+    aws.ssm.put(`${prefix}/services/chat`, JSON.stringify({ workers: [{ id: 'node-one', url: worker.url }] }));
+    const { runner, origin } = await startGateway({
+      ...aws.env,
+      GATEWAY_SSM_PREFIX: prefix,
+      LOCALAI_EXPOSE_NODE_HEADER: 'true',
+    });
+    await using _ = runner;
+    await runner.printed(READY);
+    const reply = await fetchAll(`${origin}/v1/chat/completions`, { body: { model: 'model-one', messages } });
+    expect(reply).toMatchObject({ status: 200, headers: { 'x-localai-node': 'node-one' } });
+  });
+
+  it('asks for the key that it is given', async () => {
+    await using worker = await startWorker({ name: 'one' });
+    const { runner, origin } = await startGateway({ LOCALAI_WORKERS: worker.url, LOCALAI_API_KEY: 'secret' });
+    await using _ = runner;
+    await runner.printed(READY);
+    expect(runner.output()).toContain('Authorization: Bearer $LOCALAI_API_KEY');
+    expect((await fetchAll(`${origin}/v1/models`)).status).toBe(401);
+    expect((await fetchAll(`${origin}/v1/models`, { headers: { authorization: 'Bearer secret' } })).status).toBe(200);
+  });
+
+  it.each([
+    ['GATEWAY_NO_SUCH_THING', '1'],
+    ['GATEWAY_MAX_ATTEMPTS', 'many'],
+    ['LOCALAI_WORKERS', '[{'],
+    ['PORT', 'http'],
+    ['PORT', '70000'],
+  ])('stops at %s=%s and names it', async (name, value) => {
+    await using runner = startRunner(['infra/local/start.ts'], { [name]: value });
+    expect(await runner.exited).toBe(1);
+    expect(runner.output()).toContain(name);
+    expect(runner.output()).not.toContain('    at ');
+  });
+
+  it('stops at a port that is taken and names it', async () => {
+    await using worker = await startWorker({ name: 'one' });
+    await using runner = startRunner(['infra/local/start.ts'], {
+      LOCALAI_WORKERS: worker.url,
+      PORT: String(worker.port),
+    });
+    expect(await runner.exited).toBe(1);
+    expect(runner.output()).toMatch(/PORT: .*EADDRINUSE/);
+  });
+});
+
+describe('the bootstrap', () => {
+  it('passes arguments and the exit code', async () => {
+    await using runner = startRunner(['infra/local/bootstrap.js', 'test/fixtures/script.ts', '3', 'more']);
+    expect(await runner.exited).toBe(3);
+    expect(runner.output()).toMatch(/node 24\.\S+ arguments 3,more/);
+  });
+
+  it('passes signals', async () => {
+    await using runner = startRunner(['infra/local/bootstrap.js', 'test/fixtures/script.ts']);
+    await runner.printed('node 24');
+    runner.child.kill('SIGTERM');
+    expect(await runner.exited).toBe(9);
+    expect(runner.output()).toContain('asked to end');
+  });
+
+  it('takes the gateway with it when it is killed', async () => {
+    await using worker = await startWorker({ name: 'one' });
+    await using runner = startRunner(['infra/local/bootstrap.js', 'infra/local/start.ts'], {
+      LOCALAI_WORKERS: worker.url,
+      PORT: await freePort(),
+    });
+    await runner.printed(READY);
+    runner.child.kill('SIGKILL');
+    expect(await until(() => !runner.leftBehind(), 5000)).toBe(true);
+  });
+});
