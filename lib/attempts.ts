@@ -70,6 +70,7 @@ const isBusy = (status: number) => status === 429 || status === 503;
 export const startAttempts = (options: AttemptsOptions): Attempts => {
   const { router, upstream, request, inference, maxAttempts, firstByteMs } = options;
   const { signal } = request.deadline;
+  const { record } = request;
   const tried = new Set<string>();
   const route: Route = { ...options.route, tried, signal, holder: request.holder };
   let worker: Worker | undefined;
@@ -145,12 +146,17 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     for (;;) {
       if (!worker) throw new UpstreamError('No worker could answer this request.');
       tried.add(worker.id);
+      if (record) {
+        record.attempts = tried.size;
+        record.nodeId = worker.id;
+      }
       const result = await attempt(worker);
       const { outcome, response } = result;
       const decision = verdict(outcome);
       if (decision === 'answer') return answer(worker, result);
       if (decision === 'stop') throw signal.reason;
       router.failed(worker);
+      if (record) record.ejections += 1;
       const wait = retryAfterSeconds(response?.headers['retry-after'], Date.now());
       if (wait !== undefined) retryAfter = Math.min(wait, retryAfter ?? wait);
       if (!canMove()) {

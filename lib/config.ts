@@ -130,6 +130,8 @@ export interface Config {
   readonly uploadBucket: string | undefined;
   readonly uploadMaxBytes: number;
   readonly edgeSecret: string | undefined;
+  /** `OTEL_SERVICE_NAME`: under which metrics are kept. */
+  readonly serviceName: string;
   /** The AWS SDK's own variables: region, credentials, endpoints. */
   readonly aws: Environment;
 }
@@ -179,6 +181,7 @@ export const parseConfig = (env: Environment): Config => {
     uploadBucket: settings.GATEWAY_UPLOAD_BUCKET,
     uploadMaxBytes: settings.GATEWAY_UPLOAD_MAX_BYTES,
     edgeSecret: settings.GATEWAY_EDGE_SECRET,
+    serviceName: env.OTEL_SERVICE_NAME || 'localai-lambda-gateway',
     aws: Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('AWS_'))),
   };
 };

@@ -14,6 +14,7 @@ import type { PeekFields } from './http/multipart.ts';
 import type { Reply } from './http/reply.ts';
 import { createInference } from './inference.ts';
 import { access } from './middleware/access.ts';
+import { accessLog } from './middleware/access-log.ts';
 import { isOpen } from './middleware/authorizer.ts';
 import { body, bodyLimit } from './middleware/body.ts';
 import { correlationId } from './middleware/correlation-id.ts';
@@ -160,6 +161,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
     }) as never,
   });
   const stack = [
+    accessLog({ family, service: config.serviceName }),
     correlationId(),
     ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
     ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),

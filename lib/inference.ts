@@ -42,7 +42,8 @@ const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hint
     conversationKey: session ?? (start || undefined),
     systemKey: system || undefined,
     systemTokens: system.length / 4,
-    promptTokens: body.length / 4,
+    // The size of a file says nothing of a prompt.
+    promptTokens: body instanceof Uint8Array ? body.length / 4 : 0,
   };
 };
 
@@ -85,6 +86,8 @@ export const createInference = (parts: InferenceParts) => {
     snapshot: Snapshot,
   ): Promise<Reply> => {
     const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases, parts);
+    if (request.record)
+      Object.assign(request.record, { requestedModel: inference.requestedModel, servedModel: inference.servedModel });
     const attempts = start(inference, request, snapshot);
     const format = inference.stream ? endpoint.stream : undefined;
     if (!format?.keepAlive) return replyWith(await attempts.answered, inference, request);

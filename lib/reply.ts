@@ -99,6 +99,7 @@ export const createReplier = ({ config, router, upstream, uploads }: ReplierPart
         idleMs: config.idleTimeoutMs,
         keepAliveMs: config.keepAliveMs,
         ended: (ending) => {
+          if (request.record) request.record.ending = ending;
           if (ending === 'cut' || ending === 'idle') router.failed(worker);
           else if (ending === 'complete' && status !== 429 && status < 502) completed();
         },

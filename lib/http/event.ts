@@ -1,6 +1,7 @@
 import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
 import type { Snapshot } from '../discovery/source.ts';
 import type { Holder } from '../holder.ts';
+import type { RequestRecord } from '../telemetry/record.ts';
 import { createDeadline, type Deadline } from './deadline.ts';
 import type { Head } from './lazy-stream.ts';
 
@@ -29,6 +30,10 @@ export interface GatewayRequest {
   readonly deadline: Deadline;
   /** Called in order when the first chunk is there, just before the head is written. */
   readonly onHead: ((head: Head) => void)[];
+  /** Shown every chunk of the response on its way to the platform. */
+  onChunk?: (chunk: string | Uint8Array) => void;
+  /** What is known of this request when it is over, for its log line; the pipeline writes into it. */
+  record?: RequestRecord;
   /** Exists only while the node header is switched on. */
   holder?: Holder;
   /** SHA-256 of the key the caller showed, in hex; `undefined` where anybody may call. */

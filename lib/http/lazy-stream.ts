@@ -81,6 +81,7 @@ export const createLazyStream =
       const body = request.method === 'HEAD' ? undefined : reply.body;
       for await (const chunk of isIterable(body) ? body : chunksOf(body)) {
         out ??= open();
+        request.onChunk?.(chunk);
         if (!out.write(chunk)) await drained(stream, signal);
       }
       // end() without a write would send no head at all.

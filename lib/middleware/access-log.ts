@@ -3,11 +3,9 @@ import { findEndpoint } from '../endpoints/index.ts';
 import type { GatewayRequest } from '../http/event.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { failed, metricFields } from '../telemetry/metrics.ts';
+import { createOutputTokens } from '../telemetry/output-tokens.ts';
 import { createRecord, type RequestRecord } from '../telemetry/record.ts';
 import type { Middleware } from './middleware.ts';
-
-/** The request with its record, which the pipeline writes into. */
-export type Recorded = GatewayRequest & { record?: RequestRecord };
 
 export interface AccessLogOptions {
   /** The function this runs in. */
@@ -56,13 +54,19 @@ export const accessLog = ({
       const operation = findEndpoint(request.path)?.endpoint.operation;
       const record = createRecord({ startedAt: now(), coldStart: isFirst, family, operation });
       isFirst = false;
-      (request as Recorded).record = record;
+      request.record = record;
+      const tokens = createOutputTokens();
+      request.onChunk = (chunk) => {
+        record.bytes += chunk.length;
+        tokens.push(chunk);
+      };
       request.onHead.push(({ statusCode }) => {
         record.status = statusCode;
         record.firstByteMs = now() - record.startedAt;
       });
       request.afterwards.push(async () => {
         const totalMs = now() - record.startedAt;
+        record.outputTokens = tokens.count();
         const metrics = HEALTH.has(operation ?? '')
           ? {}
           : metricFields(record, { totalMs, service, timestamp: Date.now() });

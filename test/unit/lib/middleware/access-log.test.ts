@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { GatewayRequest } from '../../../../lib/http/event.ts';
-import { accessLog, type Recorded } from '../../../../lib/middleware/access-log.ts';
+import { accessLog } from '../../../../lib/middleware/access-log.ts';
 import type { RequestRecord } from '../../../../lib/telemetry/record.ts';
 
 type Line = readonly [level: string, event: string, fields: Record<string, unknown>];
@@ -16,7 +16,7 @@ const environment = () => {
     now: () => clock.ms,
   });
   const run = async (path: string, serve: (record: RequestRecord, request: GatewayRequest) => void) => {
-    const request = { path, id: 'correlation', onHead: [], afterwards: [], headers: {} } as unknown as Recorded;
+    const request = { path, id: 'correlation', onHead: [], afterwards: [], headers: {} } as unknown as GatewayRequest;
     await before?.({ event: request } as never);
     serve(request.record as RequestRecord, request);
     for (const after of request.afterwards) await after();
