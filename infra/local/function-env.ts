@@ -1,5 +1,8 @@
-/** Variables that mean something to the functions (CONTRACT.md 8) and to the AWS SDK inside them. */
-const PASSED = /^(GATEWAY_|LOCALAI_|AWS_(?!LAMBDA_|EXECUTION_ENV))|^NODE_EXTRA_CA_CERTS$/;
+/**
+ * Variables that mean something to the functions (CONTRACT.md 8) and to the AWS SDK inside them. No profile: its files
+ * are not theirs to read, and the SDK would rather look there than at the keys it is given.
+ */
+const PASSED = /^(GATEWAY_|LOCALAI_|AWS_(?!LAMBDA_|EXECUTION_ENV|PROFILE))|^NODE_EXTRA_CA_CERTS$/;
 const KEYS = ['LOCALAI_API_KEY', 'LOCALAI_ADMIN_KEY'];
 
 type Env = Record<string, string | undefined>;
@@ -23,7 +26,7 @@ export const functionEnv = (env: Readonly<Env>): Record<string, string> => {
  * @returns nothing where they are given as variables already, or where there are none.
  */
 export const awsVariables = async (env: Readonly<Env>): Promise<Record<string, string>> => {
-  if (env.AWS_ACCESS_KEY_ID && (env.AWS_REGION || env.AWS_DEFAULT_REGION)) return {};
+  if (!env.AWS_PROFILE && env.AWS_ACCESS_KEY_ID && (env.AWS_REGION || env.AWS_DEFAULT_REGION)) return {};
   const { SSMClient } = await import('@aws-sdk/client-ssm');
   const { config } = new SSMClient({});
   const [credentials, region] = await Promise.all([

@@ -77,7 +77,7 @@ const start = async () => {
   const demo = !env.LOCALAI_WORKERS && !config.ssmPrefix;
   const [workers, aws] = await Promise.all([
     demo ? startDemoWorkers() : undefined,
-    config.ssmPrefix ? awsVariables(env) : {},
+    config.ssmPrefix || config.uploadBucket ? awsVariables(env) : {},
     build(),
   ]);
   if (workers) closers.push(workers.close);

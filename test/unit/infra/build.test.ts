@@ -1,0 +1,50 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { build } from '../../../infra/build.js';
+
+let folder: string;
+const source = () => join(folder, 'functions');
+const outdir = () => join(folder, 'dist');
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'build-'));
+  await mkdir(source());
+  await writeFile(join(folder, 'shared.ts'), 'export const shared: string = "shared";');
+  const code = `import { STATUS_CODES } from 'node:http';
+import { shared } from '../shared.ts';
+export const handler = () => shared + STATUS_CODES[200];`;
+  await writeFile(join(source(), 'one.ts'), code);
+  await writeFile(join(source(), 'two.ts'), `${code}\nexport const two = 2;`);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+it('leaves one folder a function, which needs nothing outside itself', async () => {
+  const built = await build({ source: source(), outdir: outdir() });
+  expect(built.map(({ name }) => name)).toEqual(['one', 'two']);
+  for (const { name, file, bytes } of built) {
+    expect(file).toBe(join(outdir(), name, 'index.cjs'));
+    expect((await stat(file)).size).toBe(bytes);
+    expect((await readdir(join(outdir(), name))).sort()).toEqual(['index.cjs', 'index.cjs.map']);
+    const alone = join(folder, `${name}-alone.cjs`);
+    await writeFile(alone, await readFile(file));
+    expect(createRequire(import.meta.url)(alone).handler()).toBe('sharedOK');
+  }
+  const meta = JSON.parse(await readFile(join(outdir(), 'meta.json'), 'utf8')) as { outputs: object };
+  expect(Object.keys(meta.outputs)).toHaveLength(4);
+});
+
+it('builds only what is asked for, and leaves alone what did not change', async () => {
+  await build({ source: source(), outdir: outdir() });
+  const before = await stat(join(outdir(), 'one', 'index.cjs'));
+  const built = await build({ functions: ['one'], source: source(), outdir: outdir() });
+  expect(built.map(({ name }) => name)).toEqual(['one']);
+  expect((await stat(join(outdir(), 'one', 'index.cjs'))).ino).toBe(before.ino);
+});
+
+it('fails at what cannot be bundled', async () => {
+  await writeFile(join(source(), 'broken.ts'), 'import "./nowhere.ts";');
+  await expect(build({ functions: ['broken'], source: source(), outdir: outdir() })).rejects.toThrow('nowhere');
+});
