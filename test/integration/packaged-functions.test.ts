@@ -1,0 +1,94 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type Platform, startPlatform } from '../../infra/local/platform.ts';
+import { readFunctions } from '../../infra/local/serverless-yml.ts';
+import { functionFor } from '../../lib/endpoints/index.ts';
+import { type Aws, startAws } from '../support/aws.ts';
+import { send } from '../support/http.ts';
+import { needs } from '../support/needs.ts';
+import { operations } from '../support/operations.ts';
+import { type Package, packageStack } from '../support/osls.ts';
+import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
+import { unzip } from '../support/unzip.ts';
+
+const model = 'test-model';
+const functions = readFunctions(new URL('../../serverless.yml', import.meta.url).pathname);
+const served = functions.filter(({ name }) => name !== 'registrar' && name !== 'nodes');
+
+/** What `serverless deploy` would upload: each zip unpacked into a folder of its own, far from any `node_modules`. */
+needs('aws-lambda-ric')('the packages of serverless package, under the real runtime client', () => {
+  let made: Package;
+  let root: string;
+  let worker: StandIn;
+  let aws: Aws;
+  let platform: Platform;
+  const files = new Map<string, string[]>();
+  const logs: string[] = [];
+
+  beforeAll(async () => {
+    [made, worker, aws] = await Promise.all([packageStack(), startWorker({ name: 'w', models: [model] }), startAws()]);
+    root = mkdtempSync(join(tmpdir(), 'packages-'));
+    for (const { name } of functions) files.set(name, unzip(join(made.folder, `${name}.zip`), join(root, name)));
+    aws.ssm.put('/localai-gateway/dev/services/own', JSON.stringify({ workers: [{ id: 'node-w', url: worker.url }] }));
+    aws.ssm.put('/localai-gateway/dev/runtime/expose-node-header', 'true');
+    aws.ssm.put('/localai-gateway/dev/runtime/api-keys', 'caller', 'SecureString');
+    aws.ssm.put('/localai-gateway/dev/runtime/admin-keys', 'operator', 'SecureString');
+    platform = await startPlatform({
+      functions: functions.map((fn) => {
+        const id = `${fn.name[0]?.toUpperCase()}${fn.name.slice(1)}LambdaFunction`;
+        const { Handler } = made.template.Resources[id]?.Properties ?? {};
+        return { ...fn, bundleDir: join(root, fn.name), handler: String(Handler) };
+      }),
+      routeOf: (_, path) => functionFor(path),
+      env: { ...aws.env, GATEWAY_SSM_PREFIX: '/localai-gateway/dev', OTEL_SERVICE_NAME: 'localai-gateway-dev' },
+      runtime: 'ric',
+      onLog: (name, line) => logs.push(`${name}: ${line}`),
+    });
+    await platform.invoke('registrar', { 'detail-type': 'Scheduled Event', source: 'aws.events' });
+  }, 120_000);
+  afterAll(async () => {
+    await platform?.close();
+    await Promise.all([worker?.[Symbol.asyncDispose](), aws?.close()]);
+    rmSync(root, { recursive: true, force: true });
+    made?.[Symbol.dispose]();
+  });
+
+  test.each(functions.map(({ name }) => name))('%s: its bundle and a source map, nothing else', (name) => {
+    expect(files.get(name)?.sort()).toEqual([`dist/${name}/index.cjs`, `dist/${name}/index.cjs.map`]);
+    const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {
+      sources: string[];
+    };
+    expect(map.sources.some((source) => source.endsWith(`functions/${name}.ts`))).toBe(true);
+  });
+
+  test('the registrar has written the fleet', () => {
+    expect(aws.ssm.names()).toContain('/localai-gateway/dev/runtime/fleet/0');
+  });
+
+  test.each(served.map(({ name }) => name))('%s serves a request from its package', async (name) => {
+    const operation = operations.find(({ family }) => family === name);
+    if (!operation) throw new Error(`no operation of ${name}`);
+    const [path = ''] = operation.paths;
+    const startedAt = performance.now();
+    const reply = await send(platform.urlOf(name) + path, {
+      headers: { authorization: 'Bearer caller' },
+      body: operation.body(model, operation.streams !== undefined),
+    });
+    const { status, headers, complete } = await reply.all();
+    expect({ status, complete, node: headers['x-localai-node'] }).toEqual({
+      status: 200,
+      complete: true,
+      node: 'node-w',
+    });
+    expect(reply.headAt - startedAt).toBeLessThan(10_000);
+  });
+
+  test('nodes lists the worker to an admin', async () => {
+    const url = `${platform.urlOf('nodes')}/api/nodes`;
+    const nodes = await (await send(url, { headers: { 'x-api-key': 'operator' } })).all();
+    expect(nodes.json()).toEqual([expect.objectContaining({ id: 'node-w', status: 'healthy', models: [model] })]);
+  });
+});
