@@ -71,9 +71,10 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
 
 /** `identity` was asked for; a worker that encodes all the same is decoded here. */
 const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; body: AsyncIterable<Buffer> } => {
-  const { 'content-encoding': encoding, 'content-length': _length, ...headers } = response.headers;
+  const encoding = response.headers['content-encoding'];
   const decoder = encoding && DECODERS[encoding.trim().toLowerCase()]?.();
   if (!decoder) return { headers: response.headers, body: response };
+  const { 'content-encoding': _encoding, 'content-length': _length, ...headers } = response.headers;
   response.on('error', (error) => decoder.destroy(error));
   decoder.on('close', () => response.destroy());
   return { headers, body: response.pipe(decoder) };
@@ -81,15 +82,52 @@ const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; bod
 
 /** RFC 9112 6.3: two lengths, or a length beside a transfer coding, say that the message may not be what it seems. */
 const isAmbiguous = ({ rawHeaders }: IncomingMessage): boolean => {
-  const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-  const lengths = names.filter((name) => name === 'content-length').length;
-  return lengths > 1 || (lengths === 1 && names.includes('transfer-encoding'));
+  let lengths = 0;
+  let codings = 0;
+  for (let n = 0; n < rawHeaders.length; n += 2) {
+    const name = rawHeaders[n] as string;
+    // Only these two lengths are ever of interest.
+    if (name.length === 14 && name.toLowerCase() === 'content-length') lengths += 1;
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings += 1;
+  }
+  return lengths > 1 || (lengths === 1 && codings > 0);
 };
 
 /** A byte that no header value may hold (RFC 9110 5.5); the filter drops the header, and the connection is not trusted on. */
 const hasControls = ({ rawHeaders }: IncomingMessage): boolean =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
   rawHeaders.some((text) => /[\x00-\x08\x0a-\x1f\x7f]/.test(text));
+
+/** What a connection needs of a worker's URL. A fleet has few, and each is asked for again and again. */
+interface Target {
+  readonly isSecure: boolean;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port: string;
+  /** In front of every path; no trailing slash. */
+  readonly base: string;
+}
+
+const targets = new Map<string, Target>();
+/** More URLs than a large fleet has; a fleet whose tasks come and go must not grow this for ever. */
+const TARGETS = 2048;
+
+const targetOf = (url: string): Target => {
+  let target = targets.get(url);
+  if (!target) {
+    const { protocol, hostname, port, pathname } = new URL(url);
+    target = {
+      isSecure: protocol === 'https:',
+      protocol,
+      hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port,
+      base: pathname.replace(/\/$/, ''),
+    };
+    if (targets.size >= TARGETS) targets.clear();
+    targets.set(url, target);
+  }
+  return target;
+};
 
 const isReset = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || error.code === 'EPIPE';
 
@@ -124,10 +162,10 @@ const pump = async (body: StreamedBody, outgoing: ClientRequest): Promise<void> 
 export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number }): Upstream => {
   const agents = new Map<string, Agent>();
 
-  const agentFor = (protocol: string): Agent => {
+  const agentFor = ({ protocol, isSecure }: Target): Agent => {
     let agent = agents.get(protocol);
     if (!agent) {
-      const { Agent } = protocol === 'https:' ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
+      const { Agent } = isSecure ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
       agent = new Agent({ keepAlive: true });
       agent.on('free', (socket: Socket) => idleSince.set(socket, Date.now()));
       agents.set(protocol, agent);
@@ -143,24 +181,28 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
   const open = (request: UpstreamRequest, reuse: boolean): Promise<UpstreamResponse> =>
     new Promise((resolve, reject) => {
       const { signal, body } = request;
-      const base = new URL(request.worker.url);
-      const { request: httpRequest } =
-        base.protocol === 'https:' ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
+      const target = targetOf(request.worker.url);
+      const { protocol, hostname, port, isSecure } = target;
+      const { request: httpRequest } = isSecure ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
       let connectTimer: NodeJS.Timeout | undefined;
       let connectTimedOut = false;
       let bodyFailed = false;
       const outgoing: ClientRequest = httpRequest({
-        protocol: base.protocol,
-        hostname: base.hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: base.port,
+        protocol,
+        hostname,
+        port,
         method: request.method,
-        path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
+        path: target.base + request.path,
         headers: body ? { ...request.headers, 'content-length': String(body.length) } : request.headers,
-        agent: reuse ? agentFor(base.protocol) : false,
-        signal,
+        agent: reuse ? agentFor(target) : false,
         // One odd byte in a header must not cost the answer; what leniency opens is closed below.
         insecureHTTPParser: true,
       });
+      // By hand: Node's own `signal` option watches the stream with a dozen listeners, which costs more than all the rest here.
+      const abort = () => outgoing.destroy(new Error('aborted'));
+      if (signal.aborted) abort();
+      signal.addEventListener('abort', abort);
+      outgoing.once('close', () => signal.removeEventListener('abort', abort));
       const settled = () => clearTimeout(connectTimer);
       let hasHead = false;
       const sendBody = () => {
@@ -177,7 +219,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
           connectTimedOut = true;
           outgoing.destroy();
         }, connectTimeoutMs);
-        socket.once(base.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        socket.once(isSecure ? 'secureConnect' : 'connect', () => {
           settled();
           // Not before: for a worker that is not there nothing is read.
           sendBody();
