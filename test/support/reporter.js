@@ -5,11 +5,20 @@
 export default class NotRunReporter {
   /** @type {Error | undefined} */
   #failure;
+  #filtered;
+
+  /** @param {import('@jest/types').Config.GlobalConfig} globalConfig */
+  constructor({ testNamePattern }) {
+    this.#filtered = Boolean(testNamePattern);
+  }
 
   /** @param {Set<unknown>} _contexts @param {import('@jest/reporters').AggregatedResult} results */
   onRunComplete(_contexts, results) {
     const tests = results.testResults.flatMap((file) => file.testResults);
-    const notRun = tests.filter(({ status }) => ['pending', 'todo', 'skipped', 'disabled'].includes(status));
+    // Tests that `-t` left out were not asked for.
+    const notRun = this.#filtered
+      ? []
+      : tests.filter(({ status }) => ['pending', 'todo', 'skipped', 'disabled'].includes(status));
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     const lines = notRun.map(({ fullName }) => `not run: ${fullName}`);
     if (notRun.length && process.env.CI === 'true') {
