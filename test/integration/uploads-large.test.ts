@@ -158,6 +158,17 @@ needs('aws-lambda-ric')('large uploads through the real runtime client', () => {
     ]);
   });
 
+  test('a worker that refuses at once is heard, and gets no more of it', async () => {
+    worker = await startUploadWorker({ refusesEarly: () => true });
+    const gateway = await start([worker]);
+    const id = await uploaded(gateway, recordingOf(25));
+    const received = await transcribe(gateway, { file_id: id });
+    expect([received.status, received.text]).toEqual([413, expect.stringContaining('over my limit')]);
+    expect(received.headers['x-localai-node']).toBe('node-0');
+    expect(worker.begun()).toBe(1);
+    expect(s3.objects.size).toBe(1);
+  });
+
   test('a read of S3 that breaks goes on where it broke', async () => {
     worker = await startUploadWorker();
     const gateway = await start([worker]);

@@ -175,8 +175,10 @@ export const startS3 = async ({ bucket, region = 'eu-central-1', credentials: gi
         response.on('drain', go).on('close', go);
       });
     }
-    if (left <= 0) response.destroy();
-    else response.end();
+    if (left > 0) return void response.end();
+    // What was sent is to arrive before the break.
+    await new Promise<void>((resolve) => response.write('', () => resolve()));
+    response.destroy();
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse, key: string) => {

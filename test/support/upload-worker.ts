@@ -35,7 +35,7 @@ export interface UploadWorkerOptions {
   readonly dies?: (received: number) => boolean;
   /** Answers instead of the ordinary 200, once the form is here. */
   readonly status?: () => number;
-  /** Answers before the body is read, and never reads it. */
+  /** Answers 413 before the body is read, stops reading, and resets half a second later, as Go's servers do. */
   readonly refusesEarly?: () => boolean;
 }
 
@@ -89,7 +89,15 @@ export const startUploadWorker = async ({
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     if (request.method !== 'POST') return void answer(200, {});
     begun += 1;
-    if (refusesEarly?.()) return void answer(400, { error: { message: 'not so' } });
+    if (refusesEarly?.()) {
+      const { socket } = request;
+      socket.pause();
+      const body = JSON.stringify({ error: { message: 'over my limit' } });
+      socket.end(
+        `HTTP/1.1 413 Too Large\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      );
+      return void setTimeout(() => socket.resetAndDestroy(), 500);
+    }
     try {
       const form = await receive(request, (total) => {
         if (!dies?.(total)) return;
