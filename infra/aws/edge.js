@@ -37,6 +37,10 @@ const routes = [
 
 const viewerRequest = readFileSync(new URL('viewer-request.js', import.meta.url), 'utf8').replace(/^export /m, '');
 
+/** The viewer-request function as it is deployed. @param {Options} options */
+const viewerRequestFor = ({ uploads }) =>
+  uploads ? viewerRequest.replace('const TAKES_UPLOADS = false', 'const TAKES_UPLOADS = true') : viewerRequest;
+
 /** `{{resolve:secretsmanager:...}}`: CloudFormation puts the secret in, the template never holds it. */
 const secretReference = sub(`{{resolve:secretsmanager:\${EdgeSecret}}}`);
 
@@ -74,56 +78,57 @@ const behaviour = (name) => ({
  * @param {Options} options
  * @returns {import('./cloudformation.js').Piece}
  */
-export const edge = ({ edge: isOn, edgeDomain, edgeCertificateArn, edgeSecretVersion, name }) =>
-  isOn
-    ? {
-        Resources: {
-          EdgeSecret: {
-            Type: 'AWS::SecretsManager::Secret',
-            Properties: {
-              // Another version is another secret, and so a new value everywhere it is used.
-              Name: `${name}/edge-secret-${edgeSecretVersion}`,
-              Description: 'Header x-edge-secret: the function URLs answer only what CloudFront sends',
-              GenerateSecretString: { PasswordLength: 48, ExcludePunctuation: true },
-            },
-          },
-          ViewerRequestFunction: {
-            Type: 'AWS::CloudFront::Function',
-            Properties: {
-              Name: `${name}-viewer-request`,
-              AutoPublish: true,
-              FunctionCode: viewerRequest,
-              FunctionConfig: { Comment: 'No compression; 413 in the dialect', Runtime: 'cloudfront-js-2.0' },
-            },
-          },
-          Distribution: {
-            Type: 'AWS::CloudFront::Distribution',
-            Properties: {
-              DistributionConfig: {
-                Enabled: true,
-                Comment: name,
-                HttpVersion: 'http2and3',
-                IPV6Enabled: true,
-                Origins: urlFunctions.map(origin),
-                DefaultCacheBehavior: behaviour('openai'),
-                CacheBehaviors: routes.map(([PathPattern, target]) => ({ PathPattern, ...behaviour(target) })),
-                ...(edgeDomain && {
-                  Aliases: [edgeDomain],
-                  ViewerCertificate: {
-                    AcmCertificateArn: edgeCertificateArn,
-                    SslSupportMethod: 'sni-only',
-                    MinimumProtocolVersion: 'TLSv1.2_2021',
-                  },
-                }),
+export const edge = (options) => {
+  const { edge: isOn, edgeDomain, edgeCertificateArn, edgeSecretVersion, name } = options;
+  if (!isOn) return {};
+  return {
+    Resources: {
+      EdgeSecret: {
+        Type: 'AWS::SecretsManager::Secret',
+        Properties: {
+          // Another version is another secret, and so a new value everywhere it is used.
+          Name: `${name}/edge-secret-${edgeSecretVersion}`,
+          Description: 'Header x-edge-secret: the function URLs answer only what CloudFront sends',
+          GenerateSecretString: { PasswordLength: 48, ExcludePunctuation: true },
+        },
+      },
+      ViewerRequestFunction: {
+        Type: 'AWS::CloudFront::Function',
+        Properties: {
+          Name: `${name}-viewer-request`,
+          AutoPublish: true,
+          FunctionCode: viewerRequestFor(options),
+          FunctionConfig: { Comment: 'No compression; 413 in the dialect', Runtime: 'cloudfront-js-2.0' },
+        },
+      },
+      Distribution: {
+        Type: 'AWS::CloudFront::Distribution',
+        Properties: {
+          DistributionConfig: {
+            Enabled: true,
+            Comment: name,
+            HttpVersion: 'http2and3',
+            IPV6Enabled: true,
+            Origins: urlFunctions.map(origin),
+            DefaultCacheBehavior: behaviour('openai'),
+            CacheBehaviors: routes.map(([PathPattern, target]) => ({ PathPattern, ...behaviour(target) })),
+            ...(edgeDomain && {
+              Aliases: [edgeDomain],
+              ViewerCertificate: {
+                AcmCertificateArn: edgeCertificateArn,
+                SslSupportMethod: 'sni-only',
+                MinimumProtocolVersion: 'TLSv1.2_2021',
               },
-            },
+            }),
           },
         },
-        Outputs: {
-          GatewayUrl: {
-            Description: 'Base URL of all families',
-            Value: edgeDomain ? `https://${edgeDomain}` : sub(`https://\${Distribution.DomainName}`),
-          },
-        },
-      }
-    : {};
+      },
+    },
+    Outputs: {
+      GatewayUrl: {
+        Description: 'Base URL of all families',
+        Value: edgeDomain ? `https://${edgeDomain}` : sub(`https://\${Distribution.DomainName}`),
+      },
+    },
+  };
+};

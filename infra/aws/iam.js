@@ -1,5 +1,6 @@
 import { arn, att, idOf, policy, sub, trust } from './cloudformation.js';
 import { urlFunctions } from './options.js';
+import { uploadStatements } from './uploads.js';
 
 /** @typedef {import('./options.js').Options} Options */
 
@@ -113,7 +114,9 @@ const role = (name, statements) => ({
 export const iam = (options) => {
   const roleOf = (/** @type {string} */ name, /** @type {object[]} */ own) =>
     role(name, [...own, ...decrypt(options), ...attachToVpc(options, name)]);
-  const readers = urlFunctions.map((name) => roleOf(name, [readConfiguration(options)]));
+  const readers = urlFunctions.map((name) =>
+    roleOf(name, [readConfiguration(options), ...uploadStatements(options, name)]),
+  );
   const writer = roleOf('registrar', registrar(options));
   return { Resources: Object.assign({}, ...readers, writer) };
 };

@@ -17,6 +17,12 @@ const awsEgress = ({ network, endpointSecurityGroupId }) => {
     : { ...https, CidrIp: '0.0.0.0/0', Description: 'SSM, ECS through your NAT' };
 };
 
+/** S3's addresses, where uploads need them and nothing wider is open. @param {Options} options */
+const s3Egress = ({ uploads, s3PrefixListId }) =>
+  uploads && s3PrefixListId
+    ? [{ IpProtocol: 'tcp', FromPort: 443, ToPort: 443, DestinationPrefixListId: s3PrefixListId, Description: 'S3' }]
+    : [];
+
 /** Interface endpoints by the name of their AWS SDK variable. @param {Options} options */
 const endpointServices = ({ network, clusters }) =>
   network === 'endpoints' ? ['ssm', ...(clusters.length > 0 ? ['ecs'] : [])] : [];
@@ -76,6 +82,7 @@ export const network = (options) => {
           SecurityGroupEgress: [
             { ...onPort, DestinationSecurityGroupId: workersGroup(options), Description: 'Workers' },
             awsEgress(options),
+            ...s3Egress(options),
           ],
         },
       },

@@ -6,6 +6,7 @@ const choices = {
   edge: ['on', 'off'],
   network: ['none', 'endpoints', 'own'],
   workers: ['on', 'off'],
+  uploads: ['on', 'off'],
   alarms: ['on', 'off'],
 };
 
@@ -36,6 +37,7 @@ const list = (text) =>
  *   workerSecurityGroupId: string, clusters: string[], kmsKeyArn: string,
  *   workers: boolean, workerSubnetIds: string[], workerInstanceType: string, workerImage: string,
  *   workerModels: string[], haproxyImage: string,
+ *   uploads: boolean, corsOrigins: string[], routeTableIds: string[], s3PrefixListId: string,
  *   alarms: boolean, alarmTopicArn: string,
  *   registrarConcurrency: number | undefined,
  * }} Options what a stack is made of: `params` in `serverless.yml`, checked
@@ -44,11 +46,15 @@ const list = (text) =>
 /** What is missing or contradicts itself. @param {Options} options @returns {string | undefined} */
 const problemOf = (options) => {
   const { network, workers, vpcId, subnetIds, workerSecurityGroupId, edgeDomain, edgeCertificateArn } = options;
+  const { uploads, routeTableIds, s3PrefixListId } = options;
   if (network !== 'none' && (!vpcId || subnetIds.length === 0)) return `network=${network} needs vpcId and subnetIds`;
   if (network !== 'none' && !workers && !workerSecurityGroupId) {
     return `network=${network} needs workers=on, or workerSecurityGroupId: the security group of your own workers`;
   }
   if (workers && network === 'none') return 'workers=on needs network=endpoints or network=own: workers are private';
+  if (uploads && network === 'endpoints' && (routeTableIds.length === 0 || !s3PrefixListId)) {
+    return 'uploads=on with network=endpoints needs routeTableIds and s3PrefixListId: the way to S3';
+  }
   if (Boolean(edgeDomain) !== Boolean(edgeCertificateArn)) return 'edgeDomain and edgeCertificateArn go together';
   return undefined;
 };
@@ -100,6 +106,10 @@ export const readOptions = (params, { service, stage }) => {
     workerImage: text('workerImage'),
     workerModels: list(text('workerModels')),
     haproxyImage: text('haproxyImage'),
+    uploads: text('uploads') === 'on',
+    corsOrigins: list(text('corsOrigins')),
+    routeTableIds: list(text('routeTableIds')),
+    s3PrefixListId: text('s3PrefixListId'),
     alarms: text('alarms') === 'on',
     alarmTopicArn: text('alarmTopicArn'),
     registrarConcurrency: registrarConcurrency === 'off' ? undefined : Number(registrarConcurrency),

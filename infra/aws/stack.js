@@ -5,6 +5,7 @@ import { endpointUrls, network, vpcOf } from './network.js';
 import { readOptions } from './options.js';
 import { parameters } from './parameters.js';
 import { registrar } from './registrar.js';
+import { uploadBucketOf, uploads } from './uploads.js';
 import { workers } from './workers.js';
 
 /**
@@ -32,7 +33,7 @@ const optionsOf = async ({ options, resolveVariable, resolveConfigurationPropert
   });
 };
 
-const pieces = [parameters, iam, registrar, network, workers, edge, watch];
+const pieces = [parameters, iam, registrar, network, workers, uploads, edge, watch];
 
 /** `resources`: the pieces that the parameters ask for, in one. @param {Osls} osls */
 export const resources = async (osls) => {
@@ -50,7 +51,12 @@ export const vpc = async (osls) => vpcOf(await optionsOf(osls)) ?? null;
 /** Variables of every function whose values depend on the parameters. @param {Osls} osls */
 export const environment = async (osls) => {
   const options = await optionsOf(osls);
-  return { edgeSecret: edgeSecretOf(options), ...endpointUrls(options) };
+  return {
+    edgeSecret: edgeSecretOf(options),
+    uploadBucket: uploadBucketOf(options),
+    corsOrigins: options.corsOrigins.join() || undefined,
+    ...endpointUrls(options),
+  };
 };
 
 /** @param {Osls} osls */

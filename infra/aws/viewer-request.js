@@ -11,6 +11,8 @@
 /** Lambda's event, 6,291,456 bytes of JSON, less what headers take. Text passes as it is, all else as base64. */
 const TEXT_LIMIT = 6283264;
 const BINARY_LIMIT = 4712448;
+/** Whether there is a bucket for more; `edge.js` knows. */
+const TAKES_UPLOADS = false;
 const TEXT_TYPE = /^(text\/.*|application\/(json|xml|javascript))$/;
 const USABLE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -35,7 +37,8 @@ const tooLarge = (event, size, limit) => {
   const headers = request.headers;
   const given = [headerOf(headers, 'x-correlation-id'), headerOf(headers, 'x-request-id')];
   const id = given.filter((one) => USABLE_ID.test(one))[0] || event.context.requestId;
-  const message = `The body has ${size} bytes; ${limit} fit through. Send less at once: shorten the text, or compress or split the media.`;
+  const instead = TAKES_UPLOADS ? ', or upload them first with POST /v1/uploads' : '';
+  const message = `The body has ${size} bytes; ${limit} fit through. Send less at once: shorten the text, or compress or split the media${instead}.`;
   return {
     statusCode: 413,
     statusDescription: 'Content Too Large',

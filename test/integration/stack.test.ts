@@ -24,7 +24,15 @@ const variants: Record<string, Record<string, string>> = {
     edgeCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/1',
     alarmTopicArn: 'arn:aws:sns:us-east-1:123456789012:oncall',
   },
-  'with network and workers': { ...vpc, network: 'endpoints', workers: 'on' },
+  'with network, workers and uploads': {
+    ...vpc,
+    network: 'endpoints',
+    workers: 'on',
+    uploads: 'on',
+    routeTableIds: 'rtb-0123456789abcdef0',
+    s3PrefixListId: 'pl-63a5400a',
+    corsOrigins: 'https://chat.example.org',
+  },
 };
 
 const packages = new Map<string, Package>();
@@ -204,8 +212,8 @@ describe('the network', () => {
       .SecurityGroupEgress;
 
   test('functions reach the workers on their port and the endpoints, and nothing else', () => {
-    const template = templateOf('with network and workers');
-    expect(egressOf('with network and workers')).toEqual([
+    const template = templateOf('with network, workers and uploads');
+    expect(egressOf('with network, workers and uploads')).toEqual([
       expect.objectContaining({
         FromPort: 8080,
         ToPort: 8080,
@@ -216,6 +224,7 @@ describe('the network', () => {
         ToPort: 443,
         DestinationSecurityGroupId: { 'Fn::GetAtt': ['EndpointsSecurityGroup', 'GroupId'] },
       }),
+      expect.objectContaining({ FromPort: 443, ToPort: 443, DestinationPrefixListId: 'pl-63a5400a' }),
     ]);
     for (const id of functionIds(template)) {
       expect(propertiesOf(template, `${id}LambdaFunction`)).toHaveProperty('VpcConfig.SecurityGroupIds', [
@@ -223,11 +232,15 @@ describe('the network', () => {
       ]);
       expect(JSON.stringify(propertiesOf(template, `${id}LambdaFunction`))).toContain('"SsmEndpoint","DnsEntries"');
     }
-    expect(ofType(template, 'AWS::EC2::VPCEndpoint').map(([id]) => id)).toEqual(['SsmEndpoint', 'EcsEndpoint']);
+    expect(ofType(template, 'AWS::EC2::VPCEndpoint').map(([id]) => id)).toEqual([
+      'SsmEndpoint',
+      'EcsEndpoint',
+      'S3Endpoint',
+    ]);
   });
 
   test('only the functions come into workers and endpoints', () => {
-    const template = templateOf('with network and workers');
+    const template = templateOf('with network, workers and uploads');
     const ingress = ofType(template, 'AWS::EC2::SecurityGroupIngress').map(([, { Properties }]) => Properties);
     expect(ingress).toHaveLength(2);
     for (const rule of ingress) {
@@ -248,7 +261,7 @@ describe('the network', () => {
 
 describe('the registrar', () => {
   test('runs every minute, and when a task of a known cluster changes', () => {
-    const template = templateOf('with network and workers');
+    const template = templateOf('with network, workers and uploads');
     expect(propertiesOf(template, 'RegistrarEventsRuleSchedule1')).toHaveProperty(
       'ScheduleExpression',
       'rate(1 minute)',
@@ -281,9 +294,31 @@ describe('the registrar', () => {
   });
 
   test('nobody else writes parameters or asks ECS', () => {
-    for (const { role, Action } of statementsOf(templateOf('with network and workers'))) {
+    for (const { role, Action } of statementsOf(templateOf('with network, workers and uploads'))) {
       if (role !== 'RegistrarRole') expect([Action].flat().join()).not.toMatch(/ssm:Put|ecs:/);
     }
+  });
+});
+
+describe('uploads', () => {
+  const variablesOf = (template: Template, id: string) =>
+    (propertiesOf(template, `${id}LambdaFunction`) as { Environment?: { Variables: object } }).Environment?.Variables;
+
+  test('a private, encrypted bucket that forgets after a day, known to the functions that use it', () => {
+    const template = templateOf('with network, workers and uploads');
+    expect(propertiesOf(template, 'UploadBucket')).toMatchObject({
+      PublicAccessBlockConfiguration: { BlockPublicAcls: true, BlockPublicPolicy: true, RestrictPublicBuckets: true },
+      LifecycleConfiguration: { Rules: [{ Status: 'Enabled', ExpirationInDays: 1 }] },
+      CorsConfiguration: { CorsRules: [{ AllowedOrigins: ['https://chat.example.org'] }] },
+    });
+    const users = functionIds(template).filter((id) => 'GATEWAY_UPLOAD_BUCKET' in (variablesOf(template, id) ?? {}));
+    expect(users).toEqual(['Audio', 'Images']);
+    const allowed = statementsOf(template).filter(({ Action }) => [Action].flat().some((one) => one.startsWith('s3:')));
+    expect(new Set(allowed.map(({ role }) => role))).toEqual(new Set(['AudioRole', 'ImagesRole']));
+  });
+
+  test('off, there is none', () => {
+    expect(JSON.stringify(templateOf('as it is'))).not.toMatch(/UPLOAD_BUCKET|UploadBucket/);
   });
 });
 

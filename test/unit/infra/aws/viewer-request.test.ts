@@ -19,16 +19,18 @@ interface ViewerResponse {
   body: { encoding: string; data: string };
 }
 
-const piece = edge(readOptions(readParams(), { service: 'gateway', stage: 'test' })) as {
-  Resources: Record<string, { Properties: { FunctionCode: string } }>;
-};
 /** The very text that is deployed. */
-const code = piece.Resources.ViewerRequestFunction?.Properties.FunctionCode ?? '';
+const codeOf = (params: Record<string, string> = {}) => {
+  const options = readOptions({ ...readParams(), ...params }, { service: 'gateway', stage: 'test' });
+  const { Resources } = edge(options) as { Resources: Record<string, { Properties: { FunctionCode: string } }> };
+  return Resources.ViewerRequestFunction?.Properties.FunctionCode ?? '';
+};
+const code = codeOf();
 
 /** Runs it as CloudFront does: a script in a world with nothing but the language. */
-const run = (event: ViewerEvent): ViewerEvent['request'] & ViewerResponse => {
+const run = (event: ViewerEvent, text = code): ViewerEvent['request'] & ViewerResponse => {
   const world = createContext({ json: JSON.stringify(event) }, { codeGeneration: { strings: false, wasm: false } });
-  return JSON.parse(runInContext(`'use strict';${code};JSON.stringify(handler(JSON.parse(json)))`, world));
+  return JSON.parse(runInContext(`'use strict';${text};JSON.stringify(handler(JSON.parse(json)))`, world));
 };
 
 const eventOf = (uri: string, headers: Record<string, string>, method = 'POST'): ViewerEvent => ({
@@ -115,6 +117,12 @@ describe('the viewer-request function', () => {
 
   test.each(['/api/chat', '/api/generate'])('%s: in Ollama`s words', (uri) => {
     expect(JSON.parse(tooLong(uri).body.data)).toEqual({ error: expect.stringContaining('Send less at once') });
+  });
+
+  test('names the way for large media where there is one', () => {
+    const event = eventOf('/v1/audio/transcriptions', { 'content-type': form, 'content-length': String(7 * MB) });
+    expect(run(event).body.data).not.toContain('/v1/uploads');
+    expect(run(event, codeOf({ uploads: 'on' })).body.data).toContain('POST /v1/uploads');
   });
 
   test('its answer carries the caller`s correlation id, a usable one', () => {
