@@ -43,22 +43,21 @@ export interface RouterParts {
 export const createRouter = ({ policy, prober, ejection, repeats, random = Math.random }: RouterParts): Router => {
   const untried = ({ workers, need, tried }: Route) => candidatesFor(workers, need).filter(({ id }) => !tried.has(id));
 
+  const chosen = async (candidates: readonly Worker[], { hints: given, tried, signal }: Route) => {
+    // Counted once a request: a failover is the same request again.
+    const hints = tried.size === 0 ? { ...given, repeats: repeats.count(given) } : given;
+    const places = policy.places(candidates, hints, random);
+    const workers = places.map(({ worker }) => worker);
+    const seen = places.length > 1 ? await prober.loads(workers, signal) : [];
+    return choose(places, seen, random)?.worker;
+  };
+
   return {
     hasNext: (route) => untried(route).length > 0,
     async pick(route) {
       const candidates = ejection.filter(untried(route));
-      if (candidates.length === 0) return undefined;
-      // Counted once a request: a failover is the same request again.
-      const hints = route.tried.size === 0 ? { ...route.hints, repeats: repeats.count(route.hints) } : route.hints;
-      const places = policy.places(candidates, hints, random);
-      const seen =
-        places.length > 1
-          ? await prober.loads(
-              places.map(({ worker }) => worker),
-              route.signal,
-            )
-          : [];
-      const worker = choose(places, seen, random)?.worker;
+      // With one there is no choice, so its prompt need not be hashed.
+      const worker = candidates.length > 1 ? await chosen(candidates, route) : candidates[0];
       if (!worker) return undefined;
       ejection.started(worker.id);
       stamp(route.holder, worker.id);
