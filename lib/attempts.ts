@@ -4,6 +4,7 @@ import { holdFirstEvent } from './first-event.ts';
 import type { GatewayRequest } from './http/event.ts';
 import type { PrimedBody } from './relay.ts';
 import type { Route, Router } from './router/router.ts';
+import { timeLimit } from './time-limit.ts';
 import { type Upstream, UpstreamFailure, type UpstreamResponse } from './upstream/client.ts';
 import { type Outcome, retryAfterSeconds, verdict } from './upstream/failover.ts';
 import { localLocation, toClient, toWorker } from './upstream/headers.ts';
@@ -45,9 +46,24 @@ export interface Attempts {
 const isEventStream = (headers: UpstreamResponse['headers']) =>
   /^text\/event-stream\b/i.test(headers['content-type'] ?? '');
 
-const prime = async ({ status, headers, body }: UpstreamResponse) => {
-  const rest: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();
+const isLines = (headers: UpstreamResponse['headers']) =>
+  /^application\/x-ndjson\b/i.test(headers['content-type'] ?? '');
+
+const prime = async ({ status, headers, body, discard }: UpstreamResponse) => {
+  const iterator = body[Symbol.asyncIterator]();
+  const rest: AsyncIterator<Uint8Array> = {
+    next: () => iterator.next(),
+    // Not the iterator's own: that one waits behind a pending read, and a stalled worker never ends it.
+    return: async () => {
+      discard();
+      return { done: true, value: undefined };
+    },
+  };
   const first = await rest.next();
+  // A stream without a single event has not begun.
+  if (first.done && status === 200 && (isEventStream(headers) || isLines(headers))) {
+    throw new UpstreamFailure('reset', true);
+  }
   const primed: PrimedBody = { first: first.done ? [] : [first.value], rest };
   return status === 200 && isEventStream(headers) ? holdFirstEvent(primed) : { body: primed, error: undefined };
 };
@@ -92,7 +108,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     const abort = () => controller.abort();
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
-    const timer = firstByteMs === undefined ? undefined : setTimeout(() => stop('timeout'), firstByteMs);
+    const release = firstByteMs === undefined ? undefined : timeLimit(firstByteMs, () => stop('timeout'));
     let response: UpstreamResponse | undefined;
     try {
       response = await upstream.send({
@@ -118,7 +134,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       const outcome: Outcome = { kind: 'failure', failure: new UpstreamFailure(kind, failure.sent, cause) };
       return { outcome };
     } finally {
-      clearTimeout(timer);
+      release?.();
     }
   };
 
@@ -160,7 +176,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       const wait = retryAfterSeconds(response?.headers['retry-after'], Date.now());
       if (wait !== undefined) retryAfter = Math.min(wait, retryAfter ?? wait);
       if (!canMove()) {
-        if (outcome.kind === 'response' && isBusy(outcome.status)) return answer(worker, result);
+        if (outcome.kind === 'response' && (isBusy(outcome.status) || result.error)) return answer(worker, result);
         response?.discard();
         throw exhausted(outcome);
       }

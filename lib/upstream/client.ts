@@ -93,6 +93,9 @@ const isAmbiguous = ({ rawHeaders }: IncomingMessage): boolean => {
   return lengths > 1 || (lengths === 1 && codings > 0);
 };
 
+/** RFC 9110 15: what is outside of these classes is no answer, and could not be passed on. */
+const isFinal = ({ statusCode = 0 }: IncomingMessage): boolean => statusCode >= 200 && statusCode <= 599;
+
 /** A byte that no header value may hold (RFC 9110 5.5); the filter drops the header, and the connection is not trusted on. */
 const hasControls = ({ rawHeaders }: IncomingMessage): boolean =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
@@ -228,7 +231,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       outgoing.once('response', (response) => {
         settled();
         hasHead = true;
-        if (isAmbiguous(response)) {
+        if (isAmbiguous(response) || !isFinal(response)) {
           response.destroy();
           return reject(new UpstreamFailure('reset', true));
         }
@@ -246,6 +249,12 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
           ...decoded(response),
           discard: () => response.destroy(),
         });
+      });
+      // Nobody asked for another protocol; unheard, Node would end the connection and say nothing.
+      outgoing.once('upgrade', (_response, socket) => {
+        settled();
+        socket.destroy();
+        reject(new UpstreamFailure('reset', true));
       });
       // Stays for the connection's life: behind the response's head, errors reach the reader through the body.
       outgoing.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,0 +1,76 @@
+import { parseSse } from './frames.ts';
+import type { Received } from './http.ts';
+import type { Operation } from './operations.ts';
+
+/**
+ * How a successful reply ended, seen with a client's eyes.
+ * - `whole`: with the operation's terminal marker; for bytes and JSON, with a clean end.
+ * - `error`: with the dialect's own error ending, properly framed.
+ * - `broken`: the connection broke.
+ * - `open`: a clean end that says neither. CONTRACT.md 6 forbids it.
+ */
+export type Ending = 'whole' | 'error' | 'broken' | 'open';
+
+const json = (text: string | undefined): Record<string, unknown> | undefined => {
+  try {
+    const value: unknown = JSON.parse(text ?? '');
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+const isOpenAIError = (value: Record<string, unknown> | undefined): boolean => {
+  const error = value?.error as Record<string, unknown> | undefined;
+  return typeof error?.message === 'string' && typeof error.type === 'string' && 'code' in error && 'param' in error;
+};
+
+/** OpenAI's typed streams end with an event of their own, its plain ones with `[DONE]`. */
+const lastTypes: Readonly<Record<string, RegExp>> = {
+  responses: /^response\.(completed|incomplete|failed)$/,
+  transcription: /^transcript\.text\.done$/,
+};
+
+const endingOfSse = ({ name, dialect }: Operation, text: string): Ending => {
+  const frames = parseSse(text).filter(({ data }) => data !== undefined);
+  const last = frames.at(-1);
+  const before = frames.at(-2);
+  if (dialect === 'anthropic') {
+    if (last?.event === 'message_stop') return 'whole';
+    const value = json(last?.data);
+    const error = value?.error as Record<string, unknown> | undefined;
+    const isError = last?.event === 'error' && value?.type === 'error' && typeof error?.message === 'string';
+    return isError && typeof error?.type === 'string' ? 'error' : 'open';
+  }
+  const isDone = last?.data === '[DONE]';
+  if (isDone && isOpenAIError(json(before?.data))) return 'error';
+  const lastType = lastTypes[name];
+  if (!lastType) return isDone ? 'whole' : 'open';
+  return [before, last].some((frame) => lastType.test(String(json(frame?.data)?.type))) ? 'whole' : 'open';
+};
+
+const endingOfNdjson = (text: string): Ending => {
+  const lines = text.split('\n');
+  const last = json(lines.at(-2));
+  if (lines.at(-1) !== '') return 'open';
+  if (last?.done === true) return 'whole';
+  return typeof last?.error === 'string' ? 'error' : 'open';
+};
+
+/** @throws {Error} when an event stream does not end at an event's boundary */
+export const endingOf = (one: Operation, { headers, text, complete }: Received): Ending => {
+  if (!complete) return 'broken';
+  const type = headers['content-type'] ?? '';
+  if (type.startsWith('text/event-stream')) return endingOfSse(one, text);
+  if (type.startsWith('application/x-ndjson')) return endingOfNdjson(text);
+  return 'whole';
+};
+
+/** What an error ending says. */
+export const errorIn = ({ dialect }: Operation, { text }: Received): { message: string; type?: string } => {
+  // The line before may be half a one.
+  if (dialect === 'ollama') return { message: String(json(text.trimEnd().split('\n').at(-1))?.error) };
+  const frames = parseSse(text).filter(({ data }) => data !== undefined);
+  const frame = dialect === 'anthropic' ? frames.at(-1) : frames.at(-2);
+  return (json(frame?.data)?.error ?? {}) as { message: string; type?: string };
+};
