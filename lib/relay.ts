@@ -1,5 +1,6 @@
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, TimeoutError, UpstreamError } from './errors.ts';
+import { timeLimit } from './time-limit.ts';
 
 /** How a body ended, told once. */
 export type Ending = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
@@ -33,14 +34,14 @@ const AFTER_MARKER_MS = 2000;
 /** @returns what the promise gives, or `SILENT` after `ms` milliseconds; the promise stays pending then. */
 export const orSilent = <T>(pending: Promise<T>, ms: number): Promise<T | typeof SILENT> =>
   new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, SILENT);
+    const release = timeLimit(ms, () => resolve(SILENT));
     pending.then(
       (value) => {
-        clearTimeout(timer);
+        release();
         resolve(value);
       },
       (error) => {
-        clearTimeout(timer);
+        release();
         reject(error);
       },
     );
@@ -77,18 +78,16 @@ export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGene
     for (;;) {
       const pending = body.rest.next();
       let result = await orSilent(pending, tick);
-      for (
-        let heardAt = Date.now() - tick, spokeAt = heardAt;
-        isSilent(result);
-        result = await orSilent(pending, tick)
-      ) {
-        const now = Date.now();
-        if (now - heardAt >= idleMs) throw idleError();
+      for (let heardAt = Date.now() - tick, spokeAt = heardAt; isSilent(result); ) {
+        if (Date.now() - heardAt >= idleMs) throw idleError();
         if (watch?.terminated) break;
-        if (keepAlive && now - spokeAt >= keepAliveMs && watch?.atBoundary) {
-          spokeAt = now;
+        const speaks = keepAlive !== undefined && watch?.atBoundary;
+        if (speaks && Date.now() - spokeAt >= keepAliveMs) {
+          spokeAt = Date.now();
           yield keepAlive;
         }
+        const next = Math.min(heardAt + idleMs, speaks ? spokeAt + keepAliveMs : Number.POSITIVE_INFINITY);
+        result = await orSilent(pending, Math.max(1, next - Date.now()));
       }
       if (isSilent(result) || result.done) break;
       watch?.push(result.value);

@@ -3,6 +3,7 @@ import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 
 import type * as Https from 'node:https';
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
+import { timeLimit } from '../time-limit.ts';
 import type { Worker } from '../worker.ts';
 
 /** Why a worker gave no response head. `sent`: the whole request had left, so the worker may be working on it. */
@@ -187,7 +188,6 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       const target = targetOf(request.worker.url);
       const { protocol, hostname, port, isSecure } = target;
       const { request: httpRequest } = isSecure ? load<typeof Https>('node:https') : load<typeof Http>('node:http');
-      let connectTimer: NodeJS.Timeout | undefined;
       let connectTimedOut = false;
       let bodyFailed = false;
       const outgoing: ClientRequest = httpRequest({
@@ -206,7 +206,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       if (signal.aborted) abort();
       signal.addEventListener('abort', abort);
       outgoing.once('close', () => signal.removeEventListener('abort', abort));
-      const settled = () => clearTimeout(connectTimer);
+      let settled = () => {};
       let hasHead = false;
       const sendBody = () => {
         if (!body || body instanceof Uint8Array) return;
@@ -218,10 +218,10 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       };
       outgoing.once('socket', (socket) => {
         if (!socket.connecting) return sendBody();
-        connectTimer = setTimeout(() => {
+        settled = timeLimit(connectTimeoutMs, () => {
           connectTimedOut = true;
           outgoing.destroy();
-        }, connectTimeoutMs);
+        });
         socket.once(isSecure ? 'secureConnect' : 'connect', () => {
           settled();
           // Not before: for a worker that is not there nothing is read.
