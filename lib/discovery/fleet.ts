@@ -42,8 +42,7 @@ const maxJsonBytes = 64 << 20;
 
 export const pointerName = 'runtime/fleet/0';
 
-const shardName = (generation: number, index: number): string =>
-  `runtime/fleet/${1 + 2 * index + (generation % 2)}`;
+const shardName = (generation: number, index: number): string => `runtime/fleet/${1 + 2 * index + (generation % 2)}`;
 
 const header = ({ generation, count, digest }: Omit<Pointer, 'seenAt'>, index: number) =>
   `${generation}:${index}/${count}:${digest.slice(0, 16)}:`;
