@@ -4,7 +4,7 @@ import { type FormPart, joinForm, splitForm, textPart } from '../http/form-parts
 import { parseExact } from '../http/json-body.ts';
 import { isForm } from '../http/multipart.ts';
 import type { Uploads } from '../uploads/uploads.ts';
-import type { StreamedBody } from '../upstream/client.ts';
+import type { StreamedBody } from '../upstream/streamed-body.ts';
 import type { ForwardedEndpoint } from './endpoint.ts';
 
 /** As many images as OpenAI's edits take. */

@@ -89,13 +89,12 @@ export const joinForm = (parts: readonly (FormPart | StreamedPart)[]): FormBody 
     ),
     async *open(signal) {
       for (const { lead, part } of pieces) {
-        yield Buffer.from(lead);
-        // A copy: chunks are given away, and the next try needs them again.
-        if ('head' in part) yield Buffer.from(part.content);
+        yield lead;
+        if ('head' in part) yield part.content;
         else yield* part.open(signal);
-        yield Buffer.from(lineBreak);
+        yield lineBreak;
       }
-      yield Buffer.from(closing);
+      yield closing;
     },
   };
 };

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import { timeLimit } from '../time-limit.ts';
 import type { Worker } from '../worker.ts';
+import { pump, type StreamedBody } from './streamed-body.ts';
 
 /** Why a worker gave no response head. `sent`: the whole request had left, so the worker may be working on it. */
 export class UpstreamFailure extends Error {
@@ -16,17 +17,6 @@ export class UpstreamFailure extends Error {
     this.kind = kind;
     this.sent = sent;
   }
-}
-
-/** A body too large to hold: read while it is sent, and from its beginning again for every try. */
-export interface StreamedBody {
-  /** Bytes, declared before the first is read. */
-  readonly length: number;
-  /**
-   * Every chunk is the receiver's own: its memory is freed as soon as it is sent.
-   * @param signal aborted when nobody takes the bytes any more.
-   */
-  open(signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 export interface UpstreamRequest {
@@ -134,33 +124,6 @@ const targetOf = (url: string): Target => {
 };
 
 const isReset = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || error.code === 'EPIPE';
-
-/** Resolves when the request takes more, or is over. */
-const drained = (outgoing: ClientRequest): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      outgoing.off('drain', done).off('close', done);
-      resolve();
-    };
-    outgoing.on('drain', done).on('close', done);
-  });
-
-/** Frees a chunk now: the garbage collector lets some thirty megabytes of them pile up before it begins. */
-const release = ({ buffer, byteLength }: Uint8Array): void => {
-  // Only what is no part of a larger buffer, such as Node's own pool.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
-};
-
-/** Sends a streamed body at the worker's pace. @throws what reading it throws. */
-const pump = async (body: StreamedBody, outgoing: ClientRequest): Promise<void> => {
-  const reading = new AbortController();
-  outgoing.once('close', () => reading.abort());
-  for await (const chunk of body.open(reading.signal)) {
-    if (outgoing.destroyed) return;
-    if (!outgoing.write(chunk, () => release(chunk))) await drained(outgoing);
-  }
-  outgoing.end();
-};
 
 /** @param connectTimeoutMs how long a connection may take to open. */
 export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number }): Upstream => {

@@ -95,11 +95,11 @@ needs('aws-lambda-ric')('large uploads through the real runtime client', () => {
     const gateway = await start([worker]);
     // What the first request of the kind loads is not what a large one costs.
     await transcribe(gateway, { file_id: await uploaded(gateway, 'warm', { filename: 'warm.wav' }) });
+    const pid = gateway.environments('audio')[0]?.pid ?? 0;
+    const before = kilobytes(pid, 'VmRSS');
     for (const megabytes of [25, 150]) {
       const recording = recordingOf(megabytes);
       const id = await uploaded(gateway, recording, { filename: 'meeting.wav', content_type: 'audio/wav' });
-      const pid = gateway.environments('audio')[0]?.pid ?? 0;
-      const before = kilobytes(pid, 'VmRSS');
       // 5: the peak starts anew (proc(5)).
       writeFileSync(`/proc/${pid}/clear_refs`, '5');
       const began = performance.now();
@@ -129,7 +129,7 @@ needs('aws-lambda-ric')('large uploads through the real runtime client', () => {
       const direct = performance.now() - directBegan;
       process.stdout.write(
         `upload ${megabytes} MB: ${through.toFixed(0)} ms through the gateway, ${direct.toFixed(0)} ms straight to the worker; ` +
-          `resident memory +${rise.toFixed(1)} MB at its peak\n`,
+          `resident memory ${(before / 1024).toFixed(0)} MB +${rise.toFixed(1)} MB at its peak\n`,
       );
       expect(rise).toBeLessThan(30);
     }
