@@ -7,6 +7,9 @@ const LONGEST = 4096;
 /** How an event that is an error object begins, white space apart: OpenAI's, Anthropic's and vLLM's. */
 const OPENINGS = ['event:error', 'data:{"error"', 'data:{"type":"error"', 'data:{"object":"error"'];
 
+/** Room for the longest opening and some white space. */
+const OPENING_BYTES = 64;
+
 /** @returns whether this beginning is, or may still become, an event that is an error object. */
 const couldBeError = (text: string): boolean => {
   const start = text.replace(/\s+/g, '');
@@ -53,6 +56,11 @@ export const holdFirstEvent = async (
   body: PrimedBody,
 ): Promise<{ body: PrimedBody; error: FirstError | undefined }> => {
   const first = [...body.first];
+  // Nearly every stream is known by its first bytes: nothing is copied then, and nothing decoded but these.
+  const [start] = first;
+  if (start && !couldBeError(Buffer.from(start.subarray(0, OPENING_BYTES)).toString('latin1'))) {
+    return { body, error: undefined };
+  }
   for (let bytes = Buffer.concat(first); ; bytes = Buffer.concat(first)) {
     const text = bytes.toString();
     if (bytes.length > 0 && (bytes.length > LONGEST || !couldBeError(text)))

@@ -31,6 +31,8 @@ const ERROR_EVENT = /(?:^|\n)(?:event: ?error\r?\n)?data: ?\{\s*"(?:type"\s*:\s*
 interface SseOptions {
   /** Recognises the terminal marker by the start of its line. */
   isTerminal(line: string): boolean;
+  /** Whether a line of data with a JSON object in it can be the marker. */
+  readonly readsJson: boolean;
   /**
    * Judges an end without a marker by the last whole events.
    * @returns what is missing behind it, or `undefined` when the operation was not complete.
@@ -57,11 +59,11 @@ const wholeEvents = (recent: string): string => {
 };
 
 /** An SSE stream in OpenAI's manner: errors are `data: {"error":...}` followed by `[DONE]`. */
-const sse = ({ isTerminal, complete }: SseOptions): StreamFormat => ({
+const sse = ({ isTerminal, readsJson, complete }: SseOptions): StreamFormat => ({
   contentType: 'text/event-stream',
   keepAlive: ': keep-alive\n\n',
   watch: () => {
-    const tail = createSseTail(isTerminal);
+    const tail = createSseTail(isTerminal, readsJson);
     const closing = () => (tail.atBoundary ? '' : '\n\n');
     return {
       push: tail.push,
@@ -86,6 +88,7 @@ const lastEvent = (events: string): string => events.trimEnd().split(BLANK_LINE)
 /** Chat and text completions: `[DONE]`; behind a `finish_reason` or the worker's own error it is added. */
 export const completionStream = sse({
   isTerminal: isDone,
+  readsJson: false,
   complete: (events) => (FINISH_REASON.test(events) || ERROR_EVENT.test(lastEvent(events)) ? DONE : undefined),
 });
 
@@ -95,6 +98,7 @@ const typedStream = (types: string): StreamFormat => {
   const anywhere = new RegExp(`"type"\\s*:\\s*"(?:${types})"`);
   return sse({
     isTerminal: (line) => start.test(line) || isDone(line),
+    readsJson: true,
     complete: (events) => (anywhere.test(lastEvent(events)) ? '' : undefined),
   });
 };
@@ -106,4 +110,8 @@ export const responseStream = typedStream('response\\.(?:completed|incomplete|fa
 export const transcriptStream = typedStream('transcript\\.text\\.done|error');
 
 /** SSE of a kind we do not know: a clean end is an end. */
-export const anyStream = sse({ isTerminal: isDone, complete: (_, isClean) => (isClean ? '' : undefined) });
+export const anyStream = sse({
+  isTerminal: isDone,
+  readsJson: false,
+  complete: (_, isClean) => (isClean ? '' : undefined),
+});

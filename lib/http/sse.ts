@@ -14,14 +14,22 @@ export interface SseTail {
 }
 
 const LF = 0x0a;
+const CR = 0x0d;
+const OPEN_BRACE = 0x7b;
 const LINE_START = 96;
 const RECENT = 16_384;
 
 const latin1 = (chunk: Uint8Array, from: number, to: number): string =>
   Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1', from, to);
 
-/** @param isTerminal told the first 96 characters of every line; true marks the event it stands in as the last. */
-export const createSseTail = (isTerminal: (lineStart: string) => boolean): SseTail => {
+const D = 0x64;
+const E = 0x65;
+
+/**
+ * @param isTerminal told the first 96 characters of lines; true marks the event it stands in as the last.
+ * @param readsJson whether a line of data that holds a JSON object can be terminal: false spares looking at nearly all.
+ */
+export const createSseTail = (isTerminal: (lineStart: string) => boolean, readsJson = true): SseTail => {
   let line = '';
   let blank = true;
   let marked = false;
@@ -30,21 +38,33 @@ export const createSseTail = (isTerminal: (lineStart: string) => boolean): SseTa
   const recent: Uint8Array[] = [];
   let recentBytes = 0;
 
-  const endLine = () => {
-    const text = line.endsWith('\r') ? line.slice(0, -1) : line;
-    line = '';
-    blank = text === '';
-    if (blank) {
-      terminated ||= marked;
-      marked = false;
-      markedHasData = false;
-      return;
-    }
+  const endEvent = () => {
+    blank = true;
+    terminated ||= marked;
+    marked = false;
+    markedHasData = false;
+  };
+
+  const endLine = (text: string) => {
+    if (text === '') return endEvent();
+    blank = false;
     const first = text.charCodeAt(0);
     // 'd' of data and 'e' of event: nothing else can carry a marker.
-    if (first !== 0x64 && first !== 0x65) return;
+    if (first !== D && first !== E) return;
     marked ||= isTerminal(text);
-    if (marked && first === 0x64) markedHasData = true;
+    if (marked && first === D) markedHasData = true;
+  };
+
+  /** A line that lies in one chunk, its CR and LF left out. */
+  const wholeLine = (chunk: Uint8Array, start: number, end: number) => {
+    if (start === end) return endEvent();
+    const first = chunk[start];
+    const isObject = chunk[start + 5] === OPEN_BRACE || chunk[start + 6] === OPEN_BRACE;
+    if ((first !== D && first !== E) || (!readsJson && first === D && isObject && !marked)) {
+      blank = false;
+      return;
+    }
+    endLine(latin1(chunk, start, Math.min(end, start + LINE_START)));
   };
 
   return {
@@ -58,13 +78,21 @@ export const createSseTail = (isTerminal: (lineStart: string) => boolean): SseTa
       }
       let start = 0;
       for (;;) {
-        const lf = chunk.indexOf(LF, start);
+        // Every other line of an event stream is empty: no need to search for its end.
+        const lf = chunk[start] === LF ? start : chunk.indexOf(LF, start);
+        if (lf !== -1 && line === '') {
+          wholeLine(chunk, start, lf > start && chunk[lf - 1] === CR ? lf - 1 : lf);
+          start = lf + 1;
+          continue;
+        }
         const end = lf === -1 ? chunk.length : lf;
         const room = LINE_START - line.length;
         if (room > 0 && end > start) line += latin1(chunk, start, Math.min(end, start + room));
         if (lf === -1) return;
         // A line longer than what is kept of it may still end in the CR of a CRLF: only an empty rest matters.
-        endLine();
+        const text = line.endsWith('\r') ? line.slice(0, -1) : line;
+        line = '';
+        endLine(text);
         start = lf + 1;
       }
     },

@@ -24,8 +24,10 @@ export const createOutputTokens = (): OutputTokens => {
       }
     },
     count() {
-      const tail = Buffer.concat(recent.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk)));
-      const text = tail.subarray(-TAIL_BYTES).toString('latin1');
+      const tails = recent.map((chunk) =>
+        (typeof chunk === 'string' ? Buffer.from(chunk) : chunk).subarray(-TAIL_BYTES),
+      );
+      const text = Buffer.concat(tails).subarray(-TAIL_BYTES).toString('latin1');
       const last = [...text.matchAll(USAGE)].at(-1)?.[1];
       return last === undefined ? undefined : Number(last);
     },
