@@ -68,6 +68,24 @@ describe('a server-sent event stream seen from outside', () => {
     );
   });
 
+  test('says the same without looking into JSON, where no JSON is a marker', () => {
+    const json = fc.constantFrom('data: {"a":1}', 'data:{}', 'data: [DONE]', 'data: {[DONE]', 'event: e', 'data:   {');
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(json, { minLength: 1, maxLength: 3 })),
+        framing,
+        fc.nat(),
+        (blocks, newline, end) => {
+          const all = utf8(blocks.map((block) => block.join(newline) + newline + newline).join(''));
+          const bytes = all.subarray(0, end % (all.length + 1));
+          const [reads, passes] = [createSseTail(isDone), createSseTail(isDone, false)];
+          for (const tail of [reads, passes]) tail.push(bytes);
+          expect([passes.atBoundary, passes.terminated]).toEqual([reads.atBoundary, reads.terminated]);
+        },
+      ),
+    );
+  });
+
   test('is terminated by a line that is the marker, not by one that contains it', () => {
     fc.assert(
       fc.property(events, framing, (blocks, newline) => {
