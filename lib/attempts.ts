@@ -33,7 +33,7 @@ export interface AttemptsOptions {
 /** One request's way through the workers until one of them has answered. */
 export interface Attempts {
   readonly answered: Promise<Answered>;
-  /** Who is being waited for. */
+  /** Who is being waited for; `undefined` while somebody is chosen. */
   readonly worker: Worker | undefined;
   /** How many workers were tried. */
   readonly count: number;
@@ -182,6 +182,8 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       }
       response?.discard();
       isLast = decision === 'last';
+      // Nobody, while another one is chosen: a head written now would name the one that failed.
+      worker = undefined;
       worker = await router.pick(route);
     }
   };

@@ -33,6 +33,7 @@ export interface InferenceParts {
 /** Streams may think for two minutes before their first byte; buffered requests until the deadline. */
 const STREAM_FIRST_BYTE_MS = 120_000;
 const HEALTH_MS = 1000;
+const LATE_ERROR_BYTES = 1024 * 1024;
 
 const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hints => {
   const system = prefix?.system ?? '';
@@ -91,13 +92,15 @@ export const createInference = (parts: InferenceParts) => {
     const attempts = start(inference, request, snapshot);
     const format = inference.stream ? endpoint.stream : undefined;
     if (!format?.keepAlive) return replyWith(await attempts.answered, inference, request);
-    for (;;) {
+    for (let isWaitedFor = false; !isWaitedFor; ) {
       const answered = await orSilent(attempts.answered, config.keepAliveMs);
       if (!isSilent(answered)) return replyWith(answered, inference, request);
       const { worker } = attempts;
       const isDead = worker !== undefined && !(await isAlive(worker, request.deadline.signal));
-      if (isDead && worker === attempts.worker && attempts.giveUp()) continue;
-      break;
+      // While its health was asked it may have answered, or made way for another one.
+      const meanwhile = await orSilent(attempts.answered, 0);
+      if (!isSilent(meanwhile)) return replyWith(meanwhile, inference, request);
+      isWaitedFor = worker !== undefined && worker === attempts.worker && !(isDead && attempts.giveUp());
     }
     attempts.commit();
     return {
@@ -107,6 +110,7 @@ export const createInference = (parts: InferenceParts) => {
         format,
         keepAliveMs: config.keepAliveMs,
         correlationId: request.id,
+        limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ERROR_BYTES },
         relayed: async (answered) =>
           formatOf(endpoint, answered) &&
           ((await replyWith(answered, inference, request)).body as AsyncIterable<Uint8Array>),

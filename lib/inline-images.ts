@@ -1,5 +1,4 @@
 import { UpstreamError } from './errors.ts';
-import type { PrimedBody } from './relay.ts';
 
 /** An image a worker made. */
 export interface Image {
@@ -48,20 +47,10 @@ const ownPath = (url: unknown, origins: readonly string[]): string | undefined =
  * Puts images in place of URLs that only a worker can open (CONTRACT.md 2, "Images"). An answer without such URLs
  * keeps its bytes.
  *
- * @param body the worker's JSON answer; collected here, for only its end tells whether it is whole.
- * @throws {UpstreamError} when the body breaks off, or the worker does not give the image it named.
+ * @param bytes the worker's JSON answer, whole.
+ * @throws {UpstreamError} when the worker does not give the image it named.
  */
-export const inlineImages = async (
-  body: PrimedBody,
-  { origins, fetchImage, store }: InlineOptions,
-): Promise<Buffer> => {
-  const chunks = [...body.first];
-  try {
-    for (let next = await body.rest.next(); !next.done; next = await body.rest.next()) chunks.push(next.value);
-  } catch (cause) {
-    throw new UpstreamError('The worker ended the response before it was complete.', cause);
-  }
-  const bytes = Buffer.concat(chunks);
+export const inlineImages = async (bytes: Buffer, { origins, fetchImage, store }: InlineOptions): Promise<Buffer> => {
   const answer = bytes.includes('"url"') ? parse(bytes) : undefined;
   if (!isAnswer(answer) || !answer.data.some((image) => ownPath(image?.url, origins) !== undefined)) return bytes;
   const data = await Promise.all(

@@ -1,4 +1,5 @@
 import type { Answered, Attempts } from './attempts.ts';
+import { type CollectOptions, collect } from './collect.ts';
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, UpstreamError } from './errors.ts';
 import { withoutLoadingNode } from './model-loading.ts';
@@ -7,14 +8,17 @@ import { isSilent, orSilent } from './relay.ts';
 type Chunk = string | Uint8Array;
 
 /** A worker's error that came too late for a status of its own. */
-const lateError = async ({ status, body }: Answered): Promise<GatewayError> => {
-  if (status < 400) return new UpstreamError('The worker did not stream.');
+const lateError = async ({ status, body }: Answered, limits: CollectOptions): Promise<GatewayError> => {
+  if (status < 400) {
+    body.rest.return?.().catch(() => {});
+    return new UpstreamError('The worker did not stream.');
+  }
   let message = 'The worker answered with an error.';
   try {
-    const { error } = JSON.parse(Buffer.from(await withoutLoadingNode(body)).toString());
+    const { error } = JSON.parse(withoutLoadingNode(await collect(body, limits)).toString());
     message = typeof error === 'string' ? error : (error?.message ?? message);
   } catch {
-    // Not JSON: a worker's page is not for this client.
+    // Not JSON, or not whole: a worker's page is not for this client.
   }
   return new GatewayError(status, 'upstream_error', message);
 };
@@ -23,6 +27,8 @@ export interface KeptAliveOptions {
   readonly format: StreamFormat;
   readonly keepAliveMs: number;
   readonly correlationId: string;
+  /** For the body of an error that came late. */
+  readonly limits: CollectOptions;
   /** Turns the late answer into the stream that was promised; `undefined` when it is none. */
   readonly relayed: (answered: Answered) => Promise<AsyncIterable<Chunk> | undefined>;
 }
@@ -35,7 +41,7 @@ export async function* keptAlive(
   attempts: Attempts,
   options: KeptAliveOptions,
 ): AsyncGenerator<Chunk, void, undefined> {
-  const { format, keepAliveMs, correlationId, relayed } = options;
+  const { format, keepAliveMs, correlationId, limits, relayed } = options;
   const keepAlive = format.keepAlive ?? '';
   let body: AsyncIterable<Chunk> | undefined;
   try {
@@ -46,7 +52,7 @@ export async function* keptAlive(
       answered = await orSilent(attempts.answered, keepAliveMs);
     }
     body = await relayed(answered);
-    if (!body) throw await lateError(answered);
+    if (!body) throw await lateError(answered, limits);
   } catch (cause) {
     const error =
       cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', cause);

@@ -1,28 +1,21 @@
-import type { PrimedBody } from './relay.ts';
-
-const LONGEST = 64 * 1024;
+/** The worker's own message without the name of the node. */
+const anonymous = (error: unknown, node: unknown): unknown => {
+  const message = (error as { message?: unknown } | undefined)?.message;
+  if (typeof message !== 'string' || typeof node !== 'string' || node === '') return error;
+  return { ...(error as object), message: message.replaceAll(node, 'a worker') };
+};
 
 /**
  * LocalAI's 503 while a model loads names the loading node in `loading.node`. While the node header is off nothing may
- * name a node, so the field is taken out (CONTRACT.md 3.5); a body that is not that is passed on as it is.
- *
- * @returns the body, collected: it is short by nature, and never a stream.
+ * name a node, so the field is taken out (CONTRACT.md 3.5); a body that is not that keeps its bytes.
  */
-export const withoutLoadingNode = async (body: PrimedBody): Promise<Uint8Array> => {
-  const chunks = [...body.first];
-  for (let length = 0; length <= LONGEST; ) {
-    const next = await body.rest.next();
-    if (next.done) break;
-    length += next.value.length;
-    chunks.push(next.value);
-  }
-  const bytes = Buffer.concat(chunks);
+export const withoutLoadingNode = (body: Buffer): Buffer => {
   try {
-    const value = JSON.parse(bytes.toString());
-    if (value?.loading?.node === undefined) return bytes;
+    const value = JSON.parse(body.toString());
+    if (value?.loading?.node === undefined) return body;
     const { node, ...loading } = value.loading;
-    return Buffer.from(JSON.stringify({ ...value, loading }).replaceAll(JSON.stringify(node).slice(1, -1), 'a worker'));
+    return Buffer.from(JSON.stringify({ ...value, error: anonymous(value.error, node), loading }));
   } catch {
-    return bytes;
+    return body;
   }
 };

@@ -49,13 +49,15 @@ export const orSilent = <T>(pending: Promise<T>, ms: number): Promise<T | typeof
 
 export const isSilent = (value: unknown): value is typeof SILENT => value === SILENT;
 
-const reasonOf = (signal: AbortSignal): GatewayError =>
+/** @returns why the invocation was ended. */
+export const reasonOf = (signal: AbortSignal): GatewayError =>
   signal.reason instanceof GatewayError
     ? signal.reason
     : new TimeoutError('The request was ended before the worker had finished.');
 
-const idleError = () => new TimeoutError('The worker stopped sending in the middle of the response.');
-const cutError = (cause?: unknown) => new UpstreamError('The worker ended the response before it was complete.', cause);
+export const idleError = () => new TimeoutError('The worker stopped sending in the middle of the response.');
+export const cutError = (cause?: unknown) =>
+  new UpstreamError('The worker ended the response before it was complete.', cause);
 
 /**
  * Passes a worker's body on, chunk by chunk, and sees to its ending (CONTRACT.md 6): a worker that dies, stalls or ends

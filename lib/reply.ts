@@ -1,4 +1,5 @@
 import type { Answered } from './attempts.ts';
+import { collect } from './collect.ts';
 import type { Config } from './config.ts';
 import type { StreamFormat } from './dialects/dialect.ts';
 import { anyStream } from './dialects/openai.ts';
@@ -18,6 +19,10 @@ import { forwardedProto } from './upstream/headers.ts';
 
 /** A 4K image as PNG; base64 makes it a third more. */
 const IMAGE_BYTES = 64 * 1024 * 1024;
+/** Lambda streams no longer answers, by default. */
+const LONGEST_ANSWER = 200 * 1024 * 1024;
+/** Longer words for "not now" are none. */
+const LONGEST_REFUSAL = 1024 * 1024;
 
 /** What a worker calls its image; anything but an image must not open as such. */
 const imageType = (type: string | string[] | undefined): string =>
@@ -55,14 +60,15 @@ export const createReplier = ({ config, router, upstream, uploads }: ReplierPart
       });
   };
 
-  const withImages = (
+  const withImages = async (
     { worker, body }: Answered,
     inference: InferenceRequest,
     request: GatewayRequest,
   ): Promise<Uint8Array> => {
     const { origin } = new URL(worker.url);
     const { signal } = request.deadline;
-    return inlineImages(body, {
+    const answer = await collect(body, { signal, idleMs: config.idleTimeoutMs, maxBytes: LONGEST_ANSWER });
+    return inlineImages(answer, {
       origins: [origin, `${forwardedProto(request)}://${request.host}`],
       fetchImage: (path) =>
         fetch(origin + path, { headers: keyHeader(worker), signal, maxBytes: IMAGE_BYTES }).then(
@@ -82,7 +88,10 @@ export const createReplier = ({ config, router, upstream, uploads }: ReplierPart
       router.succeeded(worker);
       if (forgetUploads && status < 300) request.afterwards.push(forgetUploads);
     };
-    if (status === 503 && !request.holder) return { status, headers: unsized, body: await withoutLoadingNode(body) };
+    if (status === 503 && !request.holder) {
+      const limits = { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LONGEST_REFUSAL };
+      return { status, headers: unsized, body: withoutLoadingNode(await collect(body, limits)) };
+    }
     if (endpoint.hasImages && status === 200 && mediaType(answered) === 'application/json') {
       const content = await withImages(answered, inference, request);
       completed();

@@ -1,0 +1,33 @@
+import { GatewayError } from './errors.ts';
+import { cutError, idleError, isSilent, orSilent, type PrimedBody, reasonOf } from './relay.ts';
+
+export interface CollectOptions {
+  /** The invocation's. */
+  readonly signal: AbortSignal;
+  /** How long the worker may say nothing, in milliseconds. */
+  readonly idleMs: number;
+  readonly maxBytes: number;
+}
+
+/**
+ * Reads a body that must be whole before it can be passed on. Whatever goes wrong, the connection is closed.
+ * @throws {UpstreamError} when it breaks off or is too long, {TimeoutError} when it stalls or the deadline comes.
+ */
+export const collect = async (body: PrimedBody, { signal, idleMs, maxBytes }: CollectOptions): Promise<Buffer> => {
+  const chunks = [...body.first];
+  let length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  try {
+    for (;;) {
+      const next = await orSilent(body.rest.next(), idleMs);
+      if (isSilent(next)) throw idleError();
+      if (next.done) return Buffer.concat(chunks);
+      chunks.push(next.value);
+      length += next.value.length;
+      if (length > maxBytes) throw new RangeError(`more than ${maxBytes} bytes`);
+    }
+  } catch (cause) {
+    body.rest.return?.().catch(() => {});
+    if (signal.aborted) throw reasonOf(signal);
+    throw cause instanceof GatewayError ? cause : cutError(cause);
+  }
+};
