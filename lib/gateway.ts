@@ -162,7 +162,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
   });
   const stack = [
     accessLog({ family, service: config.serviceName }),
-    correlationId(),
+    correlationId(family),
     ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
     ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
     access(source, config.allowAnonymous),

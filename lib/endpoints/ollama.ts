@@ -65,7 +65,7 @@ export const ollamaEndpoints: readonly Endpoint[] = [
     paths: ['/api/show'],
     input: 'json',
     answer: async ({ request, snapshot }) => {
-      const { model, name } = request.body as Readonly<Record<string, unknown>>;
+      const { model, name } = (request.body ?? {}) as Readonly<Record<string, unknown>>;
       const asked = model ?? name;
       if (typeof asked !== 'string' || !asked) throw new InvalidRequestError("'model' must name a model.", 'model');
       const entry = findModel(await snapshot(), asked);

@@ -1,3 +1,5 @@
+import { anthropic } from '../dialects/anthropic.ts';
+import type { Family } from '../endpoints/endpoint.ts';
 import { dialectOf } from '../endpoints/index.ts';
 import type { Middleware } from './middleware.ts';
 
@@ -15,13 +17,15 @@ const newTraceparent = (): string => {
 /**
  * One id for a request, on every response and to the worker: the client's `X-Correlation-Id`, else its `x-request-id`,
  * when usable; else a new UUID (CONTRACT.md 4).
+ * @param family the function this runs in: Anthropic's clients look for one more header on whatever theirs answers.
  */
-export const correlationId = (): Middleware => ({
+export const correlationId = (family: Family): Middleware => ({
   before: function correlationIdBefore({ event: request }) {
     const given = [request.headers['x-correlation-id'], request.headers['x-request-id']];
     request.id = given.find((id) => id !== undefined && USABLE.test(id)) ?? crypto.randomUUID();
     if (!request.headers.traceparent) request.headers = { ...request.headers, traceparent: newTraceparent() };
-    const names = ['x-correlation-id', 'x-request-id', ...dialectOf(request).correlationHeaders];
+    const { correlationHeaders } = family === 'anthropic' ? anthropic : dialectOf(request);
+    const names = ['x-correlation-id', 'x-request-id', ...correlationHeaders];
     request.onHead.push(({ headers }) => {
       for (const name of names) headers[name] = request.id;
     });

@@ -22,7 +22,7 @@ export const cors = (origins: readonly string[]): Middleware => ({
       if (!isAny) addTo(headers, 'vary', 'Origin');
       if (origin === undefined || !(isAny || origins.includes(origin))) return;
       headers['access-control-allow-origin'] = isAny ? '*' : origin;
-      const exposed = headers['x-localai-node'] === undefined ? EXPOSED : [...EXPOSED, 'x-localai-node'];
+      const exposed = request.holder === undefined ? EXPOSED : [...EXPOSED, 'x-localai-node'];
       headers['access-control-expose-headers'] = exposed.join(', ');
     });
     const isPreflight = request.method === 'OPTIONS' && 'access-control-request-method' in request.headers;

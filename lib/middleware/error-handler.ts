@@ -6,7 +6,8 @@ import { log } from '../telemetry/log.ts';
 import type { Middleware } from './middleware.ts';
 
 /** The http errors that official middy middlewares throw, in the gateway's words. */
-const fromMiddy = (error: { statusCode?: number; message?: string }): GatewayError | undefined => {
+const fromMiddy = (error: { statusCode?: number; message?: string } | undefined | null): GatewayError | undefined => {
+  if (!error) return undefined;
   if (error.statusCode === 415)
     return new UnsupportedMediaTypeError('The body must be JSON: send content-type application/json.');
   if (error.statusCode === 413) return new PayloadTooLargeError('The body is too large.');

@@ -1,3 +1,4 @@
+import { afterAll, beforeAll, jest } from '@jest/globals';
 import type { Family } from '../../../lib/endpoints/endpoint.ts';
 import { createGateway } from '../../../lib/gateway.ts';
 import { peekFields } from '../../../lib/http/multipart.ts';
@@ -59,6 +60,23 @@ export interface InProcessGateway {
   /** Runs an invocation to its end. */
   readonly ask: (path: string, asking?: Asking, options?: InvokeOptions) => Promise<Answered>;
 }
+
+/** Keeps the log lines of the file's gateways out of the test run's output. @returns the lines so far. */
+export const keepLogs = (): string[] => {
+  const lines: string[] = [];
+  beforeAll(() => {
+    const write = process.stdout.write.bind(process.stdout);
+    jest.spyOn(process.stdout, 'write').mockImplementation((chunk, ...rest) => {
+      if (!String(chunk).startsWith('{"time"')) return write(chunk, ...(rest as []));
+      lines.push(String(chunk));
+      return true;
+    });
+  });
+  afterAll(() => {
+    jest.restoreAllMocks();
+  });
+  return lines;
+};
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
