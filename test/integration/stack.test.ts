@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import type { Endpoint, Family } from '../../lib/endpoints/endpoint.ts';
 import { endpoints } from '../../lib/endpoints/index.ts';
 import { circularResources, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
-import { statementsOf } from '../support/iam.ts';
+import { resourceText, statementsOf } from '../support/iam.ts';
 import { type Package, packageStack, type Template } from '../support/osls.ts';
 
 /** `serverless package` without an account, and what CloudFormation would be given. */
@@ -332,5 +332,55 @@ describe('the settings', () => {
 
   test('a misspelt parameter stops the packaging and is named', async () => {
     await expect(packageStack({ egde: 'off' })).rejects.toThrow('--param egde');
+  });
+});
+
+describe('DEPLOY.md', () => {
+  const text = readFileSync(new URL('../../DEPLOY.md', import.meta.url), 'utf8');
+  const quoted = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word ?? '');
+  /** `function action resource` of every row; a row of "each function" stands for all of them. */
+  const written = () => {
+    const names = Object.keys(serverlessYml.functions);
+    const table = /<!-- iam:[\s\S]*?-->([\s\S]*?)<!-- \/iam -->/.exec(text)?.[1] ?? '';
+    return table
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && line.includes(':'))
+      .flatMap((line) => {
+        const [, who = '', actions = '', resources = ''] = line.split('|');
+        const whom = who.includes('each function') ? names : quoted(who);
+        const [what = ''] = resources.split(' if ');
+        return whom.flatMap((name) => {
+          const on = what.includes('its own log group') ? [`${name} log group`] : quoted(what);
+          return quoted(actions).flatMap((action) => on.map((resource) => `${name} ${action} ${resource}`));
+        });
+      });
+  };
+  const granted = () =>
+    statementsOf(templateOf('with network, workers and uploads'))
+      .filter(({ Effect, role }) => Effect === 'Allow' && !role.startsWith('Workers'))
+      .flatMap(({ role, Action, Resource }) => {
+        const name = role.replace('Role', '').toLowerCase();
+        return [Action].flat().flatMap((action) =>
+          [Resource].flat().map((resource) => {
+            const shown = resourceText(resource)
+              .replace('/localai-gateway/dev', '<p>')
+              .replace('localai-gateway-dev-workers', '<cluster>')
+              .replace(/^\w+LogGroup$/, `${name} log group`);
+            return `${name} ${action} ${shown}`;
+          }),
+        );
+      });
+
+  test('its table of roles is the template`s, word for word', () => {
+    expect(written().length).toBeGreaterThan(100);
+    expect(written().sort()).toEqual(granted().sort());
+  });
+
+  test('names every parameter`s piece, and files and commands that exist', () => {
+    for (const [, file = ''] of text.matchAll(/`((?:infra|test)\/[\w./-]+)`/g)) {
+      expect(() => readFileSync(new URL(`../../${file}`, import.meta.url))).not.toThrow();
+    }
+    const params = Object.keys((serverlessYml as { params?: { default: object } }).params?.default ?? {});
+    for (const [, name = ''] of text.matchAll(/--param="(\w+)=/g)) expect(['name', ...params]).toContain(name);
   });
 });

@@ -29,8 +29,9 @@ export const statementsOf = ({ Resources }: Template): Granted[] =>
 /** @returns a resource as DEPLOY.md writes it: `ssm:parameter/...`, without partition, region and account. */
 export const resourceText = (resource: unknown): string => {
   if (typeof resource === 'string') return resource;
-  const { 'Fn::Sub': sub, 'Fn::GetAtt': att } = resource as { 'Fn::Sub'?: string; 'Fn::GetAtt'?: string[] };
-  const [, service, rest] =
-    /^arn:[^:]+:([^:]+):[^:]*(?:::[^:]*)?:.*?\}:?(?:\$\{AWS::AccountId\}:)?(.+)$/.exec(sub ?? '') ?? [];
-  return att ? `${att[0]}` : `${service}:${rest}`;
+  const { 'Fn::Sub': sub = '', 'Fn::GetAtt': att } = resource as { 'Fn::Sub'?: string; 'Fn::GetAtt'?: string[] };
+  if (att) return att[0] ?? '';
+  return sub
+    .replace(/^arn:\$\{AWS::Partition\}:(\w+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:/, '$1:')
+    .replace(/^\$\{(\w+)\.Arn\}/, '$1');
 };
