@@ -5,7 +5,7 @@ export const PACED_MODEL = 'doctor-paced';
 /** Breaks off in the middle. */
 export const CUT_MODEL = 'doctor-cut';
 export const PIECES = 12;
-export const PACE_MS = 250;
+const PACE_MS = 250;
 /** Pieces before the cut. */
 const CUT_AFTER = 3;
 
