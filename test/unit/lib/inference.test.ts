@@ -49,7 +49,7 @@ const start = async (
   {
     path = chat,
     body = { model: 'm', stream: true, messages: [] } as object,
-    health = () => true as boolean | Promise<boolean>,
+    health = (_id: string): boolean | Promise<boolean> => true,
     env = {} as Record<string, string>,
   } = {},
 ): Promise<Started> => {
@@ -58,8 +58,8 @@ const start = async (
   const ask: Ask = async (worker, _path, { timeoutMs, signal }) => {
     const id = new URL(worker.url).hostname.replace('.test', '');
     asked.push(id);
-    const silence = new Promise<undefined>((resolve) => setTimeout(resolve, timeoutMs));
-    const given = Promise.resolve(health(id as never));
+    const silence = new Promise<undefined>((resolve) => setTimeout(resolve, timeoutMs, undefined));
+    const given = Promise.resolve(health(id));
     const isHealthy = await Promise.race([given, silence, signal ? abortOf(signal).catch(() => undefined) : silence]);
     return isHealthy === undefined ? undefined : { status: isHealthy ? 200 : 503, headers: {}, body: '' };
   };
@@ -71,7 +71,13 @@ const start = async (
   });
   const request = await requestFor(path, { body });
   requests.push(request);
-  const snapshot: Snapshot = { workers: fleet.workers, exposeNodeHeader: true, apiKeys: [], adminKeys: [], aliases: {} };
+  const snapshot: Snapshot = {
+    workers: fleet.workers,
+    exposeNodeHeader: true,
+    apiKeys: [],
+    adminKeys: [],
+    aliases: {},
+  };
   let head: Reply | undefined;
   const out: Buffer[] = [];
   const run = async () => {
@@ -91,7 +97,7 @@ const start = async (
 };
 
 /** Answers after a time. */
-const after =
+const delayed =
   (ms: number, script: Script): Script =>
   async (request) => {
     await Promise.race([new Promise((resolve) => setTimeout(resolve, ms)), abortOf(request.signal)]);
@@ -107,8 +113,8 @@ afterEach(() => {
 });
 
 describe('a worker that answers before the first keep-alive is due', () => {
-  test("passes with its own head, and nobody asks after its health", async () => {
-    const started = await start({ a: after(9000, sse(whole)) });
+  test('passes with its own head, and nobody asks after its health', async () => {
+    const started = await start({ a: delayed(9000, sse(whole)) });
     await jest.advanceTimersByTimeAsync(9100);
     expect(await started.done).toBeUndefined();
     expect([started.text(), started.asked]).toEqual([whole, []]);
@@ -116,7 +122,7 @@ describe('a worker that answers before the first keep-alive is due', () => {
   });
 
   test('with an error passes that', async () => {
-    const started = await start({ a: after(5000, response(400, ['{"error":{}}'])) });
+    const started = await start({ a: delayed(5000, response(400, ['{"error":{}}'])) });
     await jest.advanceTimersByTimeAsync(5100);
     await started.done;
     expect([started.head()?.status, started.text()]).toEqual([400, '{"error":{}}']);
@@ -125,7 +131,7 @@ describe('a worker that answers before the first keep-alive is due', () => {
 
 describe('a worker that is silent', () => {
   test('and healthy: the head leaves with the first keep-alive, more follow, then the stream', async () => {
-    const started = await start({ a: after(25_000, sse(whole)), b: sse(whole) });
+    const started = await start({ a: delayed(25_000, sse(whole)), b: sse(whole) });
     await jest.advanceTimersByTimeAsync(9900);
     expect(started.head()).toBeUndefined();
     await jest.advanceTimersByTimeAsync(200);
@@ -169,7 +175,7 @@ describe('a worker that is silent', () => {
   });
 
   test('in the buffered case hears nothing and is asked nothing', async () => {
-    const started = await start({ a: after(30_000, response(200, ['{}'])) }, { body: { model: 'm', messages: [] } });
+    const started = await start({ a: delayed(30_000, response(200, ['{}'])) }, { body: { model: 'm', messages: [] } });
     await jest.advanceTimersByTimeAsync(30_100);
     await started.done;
     expect([started.text(), started.asked]).toEqual(['{}', []]);
@@ -177,7 +183,7 @@ describe('a worker that is silent', () => {
 
   test('in the NDJSON case as well', async () => {
     const lines = '{"done":true}\n';
-    const script = after(30_000, response(200, [lines], { 'content-type': 'application/x-ndjson' }));
+    const script = delayed(30_000, response(200, [lines], { 'content-type': 'application/x-ndjson' }));
     const started = await start({ a: script }, { path: '/api/chat', body: { model: 'm', messages: [] } });
     await jest.advanceTimersByTimeAsync(30_100);
     await started.done;
@@ -187,7 +193,7 @@ describe('a worker that is silent', () => {
   test('Anthropic: event ping', async () => {
     const stop = 'event: message_stop\ndata: {"type":"message_stop"}\n\n';
     const started = await start(
-      { a: after(15_000, sse(stop)) },
+      { a: delayed(15_000, sse(stop)) },
       { path: '/v1/messages', body: { model: 'm', stream: true, messages: [] } },
     );
     await jest.advanceTimersByTimeAsync(16_000);
@@ -198,7 +204,7 @@ describe('a worker that is silent', () => {
 
 describe('behind the first keep-alive there is no way back', () => {
   const late = async (script: Script, more = {}) => {
-    const started = await start({ a: after(15_000, script), b: sse(whole) }, more);
+    const started = await start({ a: delayed(15_000, script), b: sse(whole) }, more);
     await jest.advanceTimersByTimeAsync(16_000);
     await started.done;
     expect(started.head()?.status).toBe(200);
@@ -242,7 +248,7 @@ describe('behind the first keep-alive there is no way back', () => {
 describe('while the health is asked', () => {
   test('an answer that comes is taken, whatever the health says then', async () => {
     const health = createDeferred<boolean>();
-    const started = await start({ a: after(10_500, sse(whole)), b: sse(whole) }, { health: () => health.promise });
+    const started = await start({ a: delayed(10_500, sse(whole)), b: sse(whole) }, { health: () => health.promise });
     await jest.advanceTimersByTimeAsync(10_600);
     health.resolve(false);
     await jest.advanceTimersByTimeAsync(1000);
@@ -252,7 +258,7 @@ describe('while the health is asked', () => {
 
   test('an error that comes keeps its status: no keep-alive has been sent yet', async () => {
     const started = await start(
-      { a: after(10_500, response(400, ['{"error":{}}'])) },
+      { a: delayed(10_500, response(400, ['{"error":{}}'])) },
       { health: () => new Promise<boolean>((resolve) => setTimeout(resolve, 800, true)) },
     );
     await jest.advanceTimersByTimeAsync(11_500);
@@ -263,8 +269,8 @@ describe('while the health is asked', () => {
   test('a failure that moves the request on does not give the next worker up', async () => {
     const health = createDeferred<boolean>();
     const started = await start(
-      { a: after(10_500, failing('reset')), b: after(3000, sse(whole)), c: sse('data: {"never":1}\n\n') },
-      { health: (...[id]: unknown[]) => (id === 'a' ? health.promise : true) },
+      { a: delayed(10_500, failing('reset')), b: delayed(3000, sse(whole)), c: sse('data: {"never":1}\n\n') },
+      { health: (id) => (id === 'a' ? health.promise : true) },
     );
     await jest.advanceTimersByTimeAsync(10_600);
     health.resolve(false);
@@ -303,7 +309,10 @@ describe('a stream that is not what was asked for', () => {
   });
 
   test('SSE from an endpoint that streams nothing of its own: a clean end is an end', async () => {
-    const started = await start({ a: sse('data: 1\n\n') }, { path: '/v1/embeddings', body: { model: 'm', input: 'x' } });
+    const started = await start(
+      { a: sse('data: 1\n\n') },
+      { path: '/v1/embeddings', body: { model: 'm', input: 'x' } },
+    );
     await jest.advanceTimersByTimeAsync(1);
     await started.done;
     expect(started.text()).toBe('data: 1\n\n');
