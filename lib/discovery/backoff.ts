@@ -9,17 +9,25 @@ export type Call<R> = (signal: AbortSignal) => Promise<R>;
  */
 export const bounded = async <R>(call: Call<R>, ms: number, signal: AbortSignal, clock: Clock): Promise<R> => {
   const limit = new AbortController();
-  const stop = () => limit.abort();
+  const timer = new AbortController();
+  const stop = () => {
+    limit.abort();
+    timer.abort();
+  };
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });
-  const expiry = clock.sleep(ms, limit.signal).then((): never => {
+  const expiry = clock.sleep(ms, timer.signal).then((): never => {
     throw new Error(signal.aborted ? 'abandoned' : `no answer within ${Math.round(ms)} ms`);
   });
   try {
     return await Promise.race([call(limit.signal), expiry]);
+  } catch (error) {
+    // Only now: a call that has its answer needs no end, and to abort it costs more than a cold start has to give.
+    limit.abort();
+    throw error;
   } finally {
     signal.removeEventListener('abort', stop);
-    stop();
+    timer.abort();
   }
 };
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { ollama, ollamaStream } from '../dialects/ollama.ts';
 import { InvalidRequestError, ModelNotFoundError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
@@ -28,7 +27,8 @@ const tag = ({ id }: CatalogEntry) => ({
   modified_at: EPOCH,
   size: 0,
   // Clients compare digests to tell models apart; weights are not at hand, names are.
-  digest: createHash('sha256').update(id).digest('hex'),
+  // Loaded here and not above: at the start of every function it would take longer than the whole table.
+  digest: process.getBuiltinModule('node:crypto').createHash('sha256').update(id).digest('hex'),
   details: DETAILS,
 });
 

@@ -5,12 +5,15 @@ import type { Middleware } from './middleware.ts';
 
 const USABLE = /^[A-Za-z0-9._:-]{1,128}$/;
 
+/** Not the global `crypto`: that is Web Crypto, which a cold start would load beside Node's own. */
+const newId = (): string => process.getBuiltinModule('node:crypto').randomUUID();
+
 /**
  * W3C Trace Context, version 00: a trace of our own where the client brought none. UUIDs, because Node makes them from
  * random bytes it holds in store, and their last seven bytes are all random, as the standard wants of a trace id.
  */
 const newTraceparent = (): string => {
-  const hex = (crypto.randomUUID() + crypto.randomUUID()).replaceAll('-', '');
+  const hex = (newId() + newId()).replaceAll('-', '');
   return `00-${hex.slice(0, 32)}-${hex.slice(-16)}-01`;
 };
 
@@ -22,7 +25,7 @@ const newTraceparent = (): string => {
 export const correlationId = (family: Family): Middleware => ({
   before: function correlationIdBefore({ event: request }) {
     const given = [request.headers['x-correlation-id'], request.headers['x-request-id']];
-    request.id = given.find((id) => id !== undefined && USABLE.test(id)) ?? crypto.randomUUID();
+    request.id = given.find((id) => id !== undefined && USABLE.test(id)) ?? newId();
     if (!request.headers.traceparent) request.headers = { ...request.headers, traceparent: newTraceparent() };
     const { correlationHeaders } = family === 'anthropic' ? anthropic : dialectOf(request);
     const names = ['x-correlation-id', 'x-request-id', ...correlationHeaders];
