@@ -54,7 +54,9 @@ describe('the body', () => {
     const { inference, request } = await read('/v1/audio/transcriptions', { body: form }, { 'whisper-1': 'tiny' });
     expect(inference).toMatchObject({ requestedModel: 'whisper-1', servedModel: 'tiny' });
     const before = request.bytes().toString('latin1');
-    expect((inference.body as Buffer).toString('latin1')).toBe(before.replace('\r\n\r\nwhisper-1\r\n', '\r\n\r\ntiny\r\n'));
+    expect((inference.body as Buffer).toString('latin1')).toBe(
+      before.replace('\r\n\r\nwhisper-1\r\n', '\r\n\r\ntiny\r\n'),
+    );
   });
 
   test('an alias is found with :latest as well', async () => {
