@@ -1,6 +1,6 @@
 import type { GatewayError } from '../errors.ts';
-import { createSseTail } from '../http/sse.ts';
 import type { Dialect, StreamFormat } from './dialect.ts';
+import { sseStream } from './sse-stream.ts';
 
 /** Anthropic's own error types by status (API reference, "Errors"). */
 const TYPES: Readonly<Record<number, string>> = {
@@ -23,22 +23,10 @@ const errorBody = ({ status, message }: GatewayError, correlationId: string): st
 export const anthropic: Dialect = { name: 'anthropic', errorBody, correlationHeaders: ['request-id'] };
 
 /** Messages: ended by `message_stop`, or by the worker's own `event: error`. */
-export const messageStream: StreamFormat = {
-  contentType: 'text/event-stream',
+export const messageStream: StreamFormat = sseStream({
   keepAlive: 'event: ping\ndata: {"type": "ping"}\n\n',
-  watch: () => {
-    const tail = createSseTail((line) => /^(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:message_stop|error)\b/.test(line));
-    const closing = () => (tail.atBoundary ? '' : '\n\n');
-    return {
-      push: tail.push,
-      get atBoundary() {
-        return tail.atBoundary;
-      },
-      get terminated() {
-        return tail.terminated;
-      },
-      finish: () => (tail.terminated ? closing() : undefined),
-      fail: (error, correlationId) => `${closing()}event: error\ndata: ${errorBody(error, correlationId)}\n\n`,
-    };
-  },
-};
+  isTerminal: (line) => /^(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:message_stop|error)\b/.test(line),
+  readsJson: true,
+  complete: () => undefined,
+  errorEvents: (error, correlationId) => `event: error\ndata: ${errorBody(error, correlationId)}\n\n`,
+});

@@ -1,6 +1,6 @@
 import type { GatewayError } from '../errors.ts';
-import { createSseTail } from '../http/sse.ts';
 import type { Dialect, StreamFormat } from './dialect.ts';
+import { sseStream } from './sse-stream.ts';
 
 const TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
@@ -59,29 +59,14 @@ const wholeEvents = (recent: string): string => {
 };
 
 /** An SSE stream in OpenAI's manner: errors are `data: {"error":...}` followed by `[DONE]`. */
-const sse = ({ isTerminal, readsJson, complete }: SseOptions): StreamFormat => ({
-  contentType: 'text/event-stream',
-  keepAlive: ': keep-alive\n\n',
-  watch: () => {
-    const tail = createSseTail(isTerminal, readsJson);
-    const closing = () => (tail.atBoundary ? '' : '\n\n');
-    return {
-      push: tail.push,
-      get atBoundary() {
-        return tail.atBoundary;
-      },
-      get terminated() {
-        return tail.terminated;
-      },
-      finish(isClean) {
-        if (tail.terminated) return closing();
-        const missing = complete(wholeEvents(tail.recent()), isClean);
-        return missing === undefined ? undefined : closing() + missing;
-      },
-      fail: (error) => `${closing()}data: ${JSON.stringify({ error: errorObject(error) })}\n\n${DONE}`,
-    };
-  },
-});
+const sse = ({ isTerminal, readsJson, complete }: SseOptions): StreamFormat =>
+  sseStream({
+    keepAlive: ': keep-alive\n\n',
+    isTerminal,
+    readsJson,
+    complete: (recent, isClean) => complete(wholeEvents(recent), isClean),
+    errorEvents: (error) => `data: ${JSON.stringify({ error: errorObject(error) })}\n\n${DONE}`,
+  });
 
 const lastEvent = (events: string): string => events.trimEnd().split(BLANK_LINE).at(-1) ?? '';
 
