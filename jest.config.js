@@ -10,6 +10,7 @@ export default {
     ],
   },
   reporters: ['default', '<rootDir>/test/support/reporter.js'],
+  setupFiles: ['<rootDir>/test/support/quiet.ts'],
   testTimeout: 30_000,
   maxWorkers: 2,
 };
