@@ -73,7 +73,7 @@ const npm = (args, node = process.execPath, env = process.env) => {
 const installPackages = async () => {
   const [command, ...flags] = existsSync(modules) ? ['install', '--no-save'] : ['ci'];
   console.error('Installing what is missing (about a minute the first time) ...');
-  const code = await npm([/** @type {string} */ (command), ...flags, '--no-audit', '--no-fund']);
+  const code = await npm([/** @type {string} */ (command), ...flags, '--no-audit', '--no-fund', '--loglevel=error']);
   if (code !== 0) throw new Error(`npm ${command} failed with exit code ${code}`);
 };
 
@@ -87,7 +87,7 @@ const installRic = async (node) => {
     dirname(node === process.execPath ? node : join(modules, `node-linux-${process.arch}`, 'bin', 'node')),
   );
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, npm_config_nodedir: headers };
-  await npm(['install', '--no-save', '--no-audit', '--no-fund'], node, env);
+  await npm(['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], node, env);
   if (!existsSync(join(root, RIC, 'rapid-client.node'))) {
     writeFileSync(gaveUp, 'Remove this file to try again.\n');
   }
