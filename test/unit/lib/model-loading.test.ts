@@ -27,6 +27,11 @@ describe('a model_loading body', () => {
     expect(result.error).toMatchObject({ type: 'model_loading', code: 'model_loading' });
   });
 
+  test('loses it inside the error as well', () => {
+    const text = '{"error":{"message":"m loads on gpu-7","code":503,"loading":{"node":"gpu-7","progress":1}}}';
+    expect(textOf(text)).toBe('{"error":{"message":"m loads on a worker","code":503,"loading":{"progress":1}}}');
+  });
+
   test('without an error object gets none', () => {
     expect(textOf('{"loading":{"node":"a","state":"x"}}')).toBe('{"loading":{"state":"x"}}');
   });
