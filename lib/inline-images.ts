@@ -48,7 +48,7 @@ const ownPath = (url: unknown, origins: readonly string[]): string | undefined =
  * keeps its bytes.
  *
  * @param bytes the worker's JSON answer, whole.
- * @throws {UpstreamError} when the worker does not give the image it named.
+ * @throws {UpstreamError} when the worker does not give the image it named, and what `fetchImage` throws.
  */
 export const inlineImages = async (bytes: Buffer, { origins, fetchImage, store }: InlineOptions): Promise<Buffer> => {
   const answer = bytes.includes('"url"') ? parse(bytes) : undefined;

@@ -9,7 +9,7 @@ import type { GatewayRequest } from './http/event.ts';
 import type { Reply } from './http/reply.ts';
 import { type Image, inlineImages } from './inline-images.ts';
 import { withoutLoadingNode } from './model-loading.ts';
-import { relay } from './relay.ts';
+import { idleError, reasonOf, relay } from './relay.ts';
 import type { Router } from './router/router.ts';
 import { log } from './telemetry/log.ts';
 import type { Uploads } from './uploads/uploads.ts';
@@ -70,12 +70,22 @@ export const createReplier = ({ config, router, upstream, uploads }: ReplierPart
     const answer = await collect(body, { signal, idleMs: config.idleTimeoutMs, maxBytes: LONGEST_ANSWER });
     return inlineImages(answer, {
       origins: [origin, `${forwardedProto(request)}://${request.host}`],
-      fetchImage: (path) =>
-        fetch(origin + path, { headers: keyHeader(worker), signal, maxBytes: IMAGE_BYTES }).then(
-          ({ status, headers, body: content }) =>
-            status === 200 ? { content, contentType: imageType(headers['content-type']) } : undefined,
-          () => undefined,
-        ),
+      fetchImage: async (path) => {
+        // A file on its disk: it comes at once, or not at all.
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(config.idleTimeoutMs)]);
+        try {
+          const image = await fetch(origin + path, {
+            headers: keyHeader(worker),
+            signal: limit,
+            maxBytes: IMAGE_BYTES,
+          });
+          const contentType = imageType(image.headers['content-type']);
+          return image.status === 200 ? { content: image.body, contentType } : undefined;
+        } catch {
+          if (limit.aborted) throw signal.aborted ? reasonOf(signal) : idleError();
+          return undefined;
+        }
+      },
       store: storeFor(inference, signal),
     });
   };
