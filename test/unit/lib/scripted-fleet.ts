@@ -43,7 +43,6 @@ export const response = (
   headers: Record<string, string> = { 'content-type': 'application/json' },
 ): Script => {
   return ({ signal }) => {
-    let discarded = false;
     return {
       status,
       headers,
@@ -54,13 +53,8 @@ export const response = (
           else if (chunk) yield bytes(chunk);
         }
       })(),
-      discard: () => {
-        discarded = true;
-      },
-      get discarded() {
-        return discarded;
-      },
-    } as UpstreamResponse;
+      discard: () => {},
+    };
   };
 };
 

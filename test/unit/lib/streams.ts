@@ -24,7 +24,7 @@ export interface StreamKind {
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
 /** What a model may say: anything, markers and JSON that looks like one included. */
-export const modelOutput = fc.oneof(
+const modelOutput = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 12 }),
   fc.constantFrom(
     'data: [DONE]\n\n',
