@@ -5,7 +5,7 @@ import { type Paths, workerSetting } from './paths.ts';
 import type { Figures } from './workloads.ts';
 import { buffered } from './workloads.ts';
 
-type Kind = Omit<BenchEnvironmentOptions, 'first'> & { readonly name: string };
+type Kind = Omit<BenchEnvironmentOptions, 'first' | 'memoryMb'> & { readonly name: string };
 
 const PREFIX = '/localai-gateway/bench';
 
@@ -53,7 +53,7 @@ export const measureColdStarts = async (paths: Paths, rounds: number): Promise<R
   for (let round = -1; round < rounds; round += 1) {
     for (let n = 0; n < kinds.length; n += 1) {
       const { name, bundleDir, env } = kinds[(n + round + 1) % kinds.length] as Kind;
-      const environment = await startEnvironment({ bundleDir, env, first: buffered });
+      const environment = await startEnvironment({ bundleDir, env, memoryMb: 512, first: buffered });
       await environment.stop();
       const { nextMs, firstByteMs } = environment;
       if (round >= 0) figures[name]?.push({ nextMs, firstByteMs });

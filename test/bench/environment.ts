@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { defaultRuntime, runtimeEntry } from '../../infra/local/runtime.ts';
 import { createRuntimeApi, FunctionError } from '../../infra/local/runtime-api.ts';
 import type { Asked } from './client.ts';
+import { lambdaFlags } from './lambda-flags.ts';
 
 /** One execution environment under the benchmark's own Runtime API, from its first moment. */
 export interface BenchEnvironment {
@@ -19,6 +20,8 @@ export interface BenchEnvironment {
 export interface BenchEnvironmentOptions {
   readonly bundleDir: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The function's memory. */
+  readonly memoryMb: number;
   /** What is asked first; it waits before the process is up, as on Lambda. */
   readonly first: Asked;
   /** The process puts itself here before it starts. */
@@ -87,11 +90,12 @@ export const startEnvironment = async (options: BenchEnvironmentOptions): Promis
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       PATH: process.env.PATH ?? '',
+      ...lambdaFlags(options.memoryMb),
       ...options.env,
       AWS_LAMBDA_RUNTIME_API: api.address,
       AWS_LAMBDA_FUNCTION_NAME: 'bench',
       AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
-      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '512',
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(options.memoryMb),
       AWS_LAMBDA_LOG_GROUP_NAME: 'bench',
       AWS_LAMBDA_LOG_STREAM_NAME: 'bench',
       LAMBDA_TASK_ROOT: options.bundleDir,

@@ -1,8 +1,10 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FunctionError } from '../../infra/local/runtime-api.ts';
 import type { Asked } from './client.ts';
 import { startEnvironment } from './environment.ts';
 import { type Paths, workerSetting } from './paths.ts';
-import { memoryGroup, peakRssMb } from './process-figures.ts';
+import { peakRssMb } from './process-figures.ts';
 import { buffered, burst, bytes, type Figures, images, upload } from './workloads.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -15,7 +17,14 @@ const work = (media: boolean): Asked[] =>
     ? [...times(3, bytes), ...times(3, upload), ...times(3, bytes)]
     : [...times(400, buffered), ...times(20, burst), ...times(3, images), ...times(200, buffered)];
 
-const kindsOf = (paths: Paths) => {
+interface Kind {
+  readonly name: string;
+  readonly bundleDir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly media: boolean;
+}
+
+const kindsOf = (paths: Paths): readonly Kind[] => {
   const [worker = ''] = paths.workerUrls;
   const gateway = { GATEWAY_ALLOW_ANONYMOUS: 'true', LOCALAI_WORKERS: workerSetting([worker], 'localai') };
   return [
@@ -26,69 +35,74 @@ const kindsOf = (paths: Paths) => {
   ];
 };
 
-/** @returns by path, the peak of a fresh process that did the same work, one a round. */
+/** Where Linux's first kind of control groups is, and may be written. */
+const GROUPS = '/sys/fs/cgroup/memory';
+
+/** Runs the work in a fresh process. @returns its peak, undefined when it did not survive. */
+const peakAfterWork = async (
+  { name, bundleDir, env, media }: Kind,
+  memoryMb: number,
+  isLimited: boolean,
+): Promise<number | undefined> => {
+  const [first, ...rest] = work(media) as [Asked, ...Asked[]];
+  const group = join(GROUPS, `localai-gateway-bench-${process.pid}-${name}`);
+  if (isLimited) {
+    mkdirSync(group);
+    writeFileSync(join(group, 'memory.limit_in_bytes'), String(memoryMb * MEGABYTE));
+  }
+  const memoryGroup = isLimited ? join(group, 'cgroup.procs') : undefined;
+  try {
+    const environment = await startEnvironment({ bundleDir, env, memoryMb, first, memoryGroup });
+    try {
+      for (const asked of rest) await environment.invoke(asked);
+      return peakRssMb(environment.pid);
+    } finally {
+      await environment.stop();
+    }
+  } catch (error) {
+    if (error instanceof FunctionError) return undefined;
+    throw error;
+  } finally {
+    if (isLimited) rmdirSync(group);
+  }
+};
+
+/** @returns by path, the peak of a fresh process of the deployed size that did the same work, one a round. */
 export const measureMemory = async (paths: Paths, rounds: number): Promise<Record<string, Figures[]>> => {
   const kinds = kindsOf(paths);
   const figures: Record<string, Figures[]> = Object.fromEntries(kinds.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const { name, bundleDir, env, media } of kinds) {
-      const [first, ...rest] = work(media) as [Asked, ...Asked[]];
-      const environment = await startEnvironment({ bundleDir, env, first });
-      try {
-        for (const asked of rest) await environment.invoke(asked);
-        figures[name]?.push({ peakRssMb: peakRssMb(environment.pid) });
-      } finally {
-        await environment.stop();
-      }
+    for (const kind of kinds) {
+      const peak = await peakAfterWork(kind, kind.media ? MEDIA_MB : TEXT_MB, false);
+      if (peak === undefined) throw new Error(`${kind.name} did not survive its work`);
+      figures[kind.name]?.push({ peakRssMb: peak });
     }
   }
   return figures;
 };
 
+/** As in serverless.yml. */
+const TEXT_MB = 512;
+const MEDIA_MB = 1024;
 /** Lambda's sizes that are tried, MB. */
-const SIZES = [128, 192, 256, 384, 512, 768, 1024];
+const SIZES = [128, 160, 192, 256, 384, 512, 768, 1024];
 
 /**
- * Runs the same work in control groups of Lambda's sizes, swap off, with the heap limit that Lambda's runtime sets.
- * @returns by path, the smallest size that served everything; undefined where the kernel gives no control groups.
+ * Runs the same work in control groups of Lambda's sizes; there is no swap.
+ * @returns by path, the smallest size that served everything; undefined where there are no control groups to make.
  */
 export const smallestMemory = async (paths: Paths): Promise<Record<string, number> | undefined> => {
+  try {
+    accessSync(GROUPS, constants.W_OK);
+  } catch {
+    return undefined;
+  }
   const smallest: Record<string, number> = {};
-  for (const { name, bundleDir, env, media } of kindsOf(paths)) {
-    const [first, ...rest] = work(media) as [Asked, ...Asked[]];
+  for (const kind of kindsOf(paths)) {
     for (const size of SIZES) {
-      const group = `localai-gateway-bench-${process.pid}-${name}-${size}`;
-      const folder = `/sys/fs/cgroup/memory/${group}`;
-      try {
-        mkdirSync(folder);
-      } catch {
-        return undefined;
-      }
-      const file = memoryGroup(group, size * MEGABYTE);
-      const isEnough = await startEnvironment({
-        bundleDir,
-        // As the start script in AWS's Node base images does.
-        env: {
-          ...env,
-          NODE_OPTIONS: `--max-old-space-size=${Math.floor(size * 0.9)} --max-semi-space-size=${Math.ceil(size * 0.05)}`,
-        },
-        first,
-        memoryGroup: file,
-      })
-        .then(async (environment) => {
-          try {
-            for (const asked of rest) await environment.invoke(asked);
-            return true;
-          } finally {
-            await environment.stop();
-          }
-        })
-        .catch(() => false);
-      rmdirSync(folder);
-      if (isEnough) {
-        smallest[name] = size;
-        break;
-      }
+      if ((await peakAfterWork(kind, size, true)) === undefined) continue;
+      smallest[kind.name] = size;
+      break;
     }
   }
   return smallest;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from '../../infra/build.js';
+import { lambdaFlags } from './lambda-flags.ts';
 import { type Peer, startNginx, startPortkey } from './peers.ts';
 import type { Pids, Started } from './platform.ts';
 
@@ -51,6 +52,8 @@ export const workerSetting = (urls: readonly string[], engine: 'localai' | 'vllm
   JSON.stringify(urls.map((url, n) => ({ id: `bench-${n}`, url, engine, models: ['bench'] })));
 
 const WORKERS = 8;
+/** As in serverless.yml. */
+const MEMORY_MB = 512;
 
 /** Bundles what is measured, and starts every path. @param outdir folder for the bundles. */
 export const startPaths = async (outdir: string): Promise<Paths> => {
@@ -72,8 +75,8 @@ export const startPaths = async (outdir: string): Promise<Paths> => {
     bundleDir: bundles[bundle],
     handler: 'index.handler',
     timeoutSeconds: 900,
-    memory: 512,
-    environment,
+    memory: MEMORY_MB,
+    environment: { ...lambdaFlags(MEMORY_MB), ...environment },
     hasUrl: true,
   });
   const bare = { BENCH_WORKER: first[0] ?? '' };

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** What the kernel counts for a process (proc(5)); Linux only. */
 
@@ -18,17 +18,3 @@ const statusField = (pid: number, field: string): number => {
 
 /** @returns the highest resident memory since the process began, MB. */
 export const peakRssMb = (pid: number): number => statusField(pid, 'VmHWM');
-
-/** @returns resident memory now, MB. */
-export const rssMb = (pid: number): number => statusField(pid, 'VmRSS');
-
-/** Limits a process that is about to start to `bytes` of memory. @returns the file that takes its pid, or undefined. */
-export const memoryGroup = (name: string, bytes: number): string | undefined => {
-  const folder = `/sys/fs/cgroup/memory/${name}`;
-  try {
-    writeFileSync(`${folder}/memory.limit_in_bytes`, String(bytes));
-    return `${folder}/cgroup.procs`;
-  } catch {
-    return undefined;
-  }
-};
