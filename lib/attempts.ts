@@ -146,7 +146,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     }
     const headers = toClient(response.headers);
     if (headers.location !== undefined) {
-      const location = localLocation(headers.location, target.url);
+      const location = localLocation(headers.location, target.url + inference.path);
       if (location === undefined) {
         response.discard();
         throw new UpstreamError('The worker answered with a redirect to another place.');

@@ -30,22 +30,31 @@ const drained = (stream: ResponseStream, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', done);
   });
 
-/** Lambda keeps the metadata within the stream's first 16 KB; half of it leaves room for JSON's escapes. */
+/** Of JSON. Lambda keeps the metadata within the stream's first 16 KB; half of it leaves room for the gateway's own. */
 const HEAD_BYTES = 8 * 1024;
 
+/** Without these a client cannot read an answer, or know what to do next. */
+const ESSENTIAL = new Set(['content-type', 'content-encoding', 'location', 'retry-after', 'allow', 'www-authenticate']);
+
 /** Leaves out the largest headers when a worker sent more than the platform can carry. */
-const withinLimit = (headers: Record<string, string>): Record<string, string> => {
-  const size = ([name, value]: [string, string]) => name.length + value.length + 6;
+const withinLimit = (headers: Readonly<Record<string, string>>): Record<string, string> => {
   const entries = Object.entries(headers);
-  let total = entries.reduce((sum, entry) => sum + size(entry), 0);
-  if (total <= HEAD_BYTES) return headers;
-  const kept = new Map(entries);
-  for (const entry of entries.sort((a, b) => size(b) - size(a))) {
-    if (total <= HEAD_BYTES) break;
-    kept.delete(entry[0]);
-    total -= size(entry);
+  // No character takes more than two bytes of JSON: none beyond Latin-1 can stand in a header.
+  if (2 * entries.reduce((sum, [name, value]) => sum + name.length + value.length + 3, 0) <= HEAD_BYTES) {
+    return { ...headers };
   }
-  return Object.fromEntries(kept);
+  const sized = entries.map(([name, value]) => {
+    const bytes = Buffer.byteLength(JSON.stringify({ [name]: value }));
+    return { name, bytes, rank: ESSENTIAL.has(name) ? 0 : bytes };
+  });
+  let total = sized.reduce((sum, { bytes }) => sum + bytes, 0);
+  const kept = { ...headers };
+  for (const { name, bytes } of sized.sort((a, b) => b.rank - a.rank || b.bytes - a.bytes)) {
+    if (total <= HEAD_BYTES) break;
+    delete kept[name];
+    total -= bytes;
+  }
+  return kept;
 };
 
 async function* chunksOf(body: Reply['body']): AsyncGenerator<string | Uint8Array> {
@@ -72,9 +81,8 @@ export const createLazyStream =
     const send = async (stream: ResponseStream, reply: Reply, request: GatewayRequest): Promise<void> => {
       const { signal } = request.deadline;
       const open = (): ResponseStream => {
-        const head: Head = { statusCode: reply.status ?? 200, headers: { ...reply.headers } };
+        const head: Head = { statusCode: reply.status ?? 200, headers: withinLimit(reply.headers) };
         for (const complete of request.onHead) complete(head);
-        head.headers = withinLimit(head.headers);
         return awslambda.HttpResponseStream.from(stream, { ...head });
       };
       let out: ResponseStream | undefined;

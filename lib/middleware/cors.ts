@@ -4,6 +4,8 @@ import type { Middleware } from './middleware.ts';
 
 const EXPOSED = ['x-correlation-id', 'x-request-id', 'request-id', 'retry-after'];
 const PREFLIGHT_SECONDS = '7200';
+/** Far more than a page names; a head has room for 16 KB. */
+const NAMES_BYTES = 2048;
 
 const addTo = (headers: Head['headers'], name: string, value: string) => {
   headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
@@ -32,7 +34,7 @@ export const cors = (origins: readonly string[]): Middleware => ({
       headers: {
         'access-control-allow-methods': 'GET, HEAD, POST',
         // `*` does not cover Authorization: what the page asks for is what it may send.
-        'access-control-allow-headers': request.headers['access-control-request-headers'] ?? '*',
+        'access-control-allow-headers': request.headers['access-control-request-headers']?.slice(0, NAMES_BYTES) ?? '*',
         'access-control-max-age': PREFLIGHT_SECONDS,
       },
     };
