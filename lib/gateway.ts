@@ -1,13 +1,10 @@
 import middy from '@middy/core';
 import { type Config, ConfigError, readConfig } from './config.ts';
-import { digestKey } from './discovery/keys.ts';
-import type { Source } from './discovery/source.ts';
-import { createSsmSource } from './discovery/ssm.ts';
-import { createStaticSource, type ReadText, withModels } from './discovery/static.ts';
+import { brokenSource, createSource, usable } from './configuration.ts';
 import type { AnsweredEndpoint, Family } from './endpoints/endpoint.ts';
 import { findEndpoint } from './endpoints/index.ts';
 import type { createTakeUploads as CreateTakeUploads } from './endpoints/uploaded-files.ts';
-import { NotFoundError, UnavailableError } from './errors.ts';
+import { NotFoundError } from './errors.ts';
 import { type GatewayRequest, toGatewayRequest } from './http/event.ts';
 import { createLazyStream } from './http/lazy-stream.ts';
 import type { PeekFields } from './http/multipart.ts';
@@ -15,7 +12,6 @@ import type { Reply } from './http/reply.ts';
 import { createInference } from './inference.ts';
 import { access } from './middleware/access.ts';
 import { accessLog } from './middleware/access-log.ts';
-import { isOpen } from './middleware/authorizer.ts';
 import { body, bodyLimit } from './middleware/body.ts';
 import { correlationId } from './middleware/correlation-id.ts';
 import { cors } from './middleware/cors.ts';
@@ -34,14 +30,6 @@ import { createAsk, createGet } from './upstream/ask.ts';
 import { createUpstream } from './upstream/client.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Answers 503 to everything until somebody mends the settings; their names are in the log. */
-const brokenSource: Source = {
-  current: async () => {
-    throw new UnavailableError('The gateway is not configured correctly; its log names the setting.', 30);
-  },
-  settled: async () => {},
-};
 
 const readOrLog = (env?: Environment): { config: Config; isBroken: boolean } => {
   try {
@@ -76,39 +64,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
 
-  const read: ReadText = async (worker, path, timeoutMs) => {
-    const answer = await ask(worker, path, { timeoutMs });
-    return answer && answer.status < 300 ? answer.body : undefined;
-  };
-
-  const createSource = (): Source => {
-    if (isBroken) return brokenSource;
-    if (config.ssmPrefix !== undefined) {
-      return createSsmSource({
-        prefix: config.ssmPrefix,
-        ttlMs: config.configTtlMs,
-        exposeNodeHeader: config.exposeNodeHeader,
-        apiKeys: config.apiKeys,
-        adminKeys: config.adminKeys,
-        staticWorkers: config.workers && (() => withModels(config.workers ?? [], read)),
-        env: config.aws,
-      });
-    }
-    return createStaticSource({
-      settings: {
-        exposeNodeHeader: config.exposeNodeHeader,
-        apiKeys: config.apiKeys.map(digestKey),
-        adminKeys: config.adminKeys.map(digestKey),
-        aliases: {},
-      },
-      workers: config.workers ?? [],
-      ttlMs: config.configTtlMs,
-      log,
-      read,
-    });
-  };
-
-  const source = createSource();
+  const source = isBroken ? brokenSource : createSource(config, ask);
   const router = createRouter({
     policy: policies[config.policy],
     ejection: createEjection(),
@@ -123,23 +79,12 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
   const infer = createInference({ config, router, upstream, ask, peekFields, uploads, takeUploads });
 
-  /** `/readyz`: there is a configuration, and somebody may use it. */
-  const ready = async (request: GatewayRequest) => {
-    const snapshot = await source.current(request.deadline.signal);
-    const isConfigured = config.ssmPrefix !== undefined || config.workers !== undefined;
-    if (!isConfigured) throw new UnavailableError('No workers are configured.', 30);
-    if (snapshot.apiKeys.length === 0 && !isOpen(snapshot, 'key', config.allowAnonymous)) {
-      throw new UnavailableError('No API key is configured, so nobody may call.', 30);
-    }
-    return snapshot;
-  };
-
   const answer = (endpoint: AnsweredEndpoint, params: Readonly<Record<string, string>>, request: GatewayRequest) =>
     endpoint.answer({
       request,
       params,
       uploads,
-      snapshot: async () => request.snapshot ?? ready(request),
+      snapshot: () => usable(source, config, request),
     });
 
   const handle = async (request: GatewayRequest): Promise<Reply> => {
@@ -152,7 +97,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
 
   const gateway = middy<GatewayRequest, Reply>({
     executionMode: createLazyStream({
-      toRequest: (event, context) => toGatewayRequest(event, context, config.deadlineMarginMs),
+      toRequest: (event, context) => toGatewayRequest(event, context, { family, marginMs: config.deadlineMarginMs }),
       renderError,
     }) as unknown as () => void,
     timeoutEarlyInMillis: 0,
@@ -163,8 +108,8 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
   const stack = [
     accessLog({ family, service: config.serviceName }),
     correlationId(family),
-    ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
     ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
+    ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
     access(source, config.allowAnonymous),
     route(family),
     ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes, uploads?.maxBytes)]),

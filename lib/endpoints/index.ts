@@ -2,6 +2,7 @@ import { anthropic } from '../dialects/anthropic.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { ollama } from '../dialects/ollama.ts';
 import { openai } from '../dialects/openai.ts';
+import type { GatewayRequest } from '../http/event.ts';
 import { anthropicEndpoints } from './anthropic.ts';
 import { audioEndpoints } from './audio.ts';
 import type { Endpoint, Family } from './endpoint.ts';
@@ -78,17 +79,14 @@ export const findEndpoint = (path: string): Match | undefined => {
   return undefined;
 };
 
-/** @returns the dialect to speak on a path, known or not. */
-export const dialectOf = (request: {
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-}): Dialect => {
+/** @returns the dialect to speak on a path; on one that is not known, the nearest: what it looks like, else the function's. */
+export const dialectOf = (request: Pick<GatewayRequest, 'path' | 'headers' | 'family'>): Dialect => {
   const endpoint = findEndpoint(request.path)?.endpoint;
   if (endpoint?.operation === 'models' || endpoint?.operation === 'model') return modelsDialect(request);
   if (endpoint) return endpoint.dialect;
   if (/^\/api(\/|$)/.test(request.path)) return ollama;
-  if (/^(\/v1)?\/messages(\/|$)/.test(request.path)) return anthropic;
-  return openai;
+  if (/^(\/v1)?\/messages(\/|$)/.test(request.path) || request.family === 'anthropic') return anthropic;
+  return request.family === 'ollama' ? ollama : openai;
 };
 
 /** @returns the function that one origin in front of all families sends a path to. */

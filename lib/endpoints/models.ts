@@ -8,8 +8,7 @@ import { type CatalogEntry, catalog, findModel } from './catalog.ts';
 import { type Endpoint, INFERENCE } from './endpoint.ts';
 
 /** Anthropic's clients say their API version on every call. */
-const wantsAnthropic = (request: Pick<GatewayRequest, 'headers'>): boolean =>
-  'anthropic-version' in request.headers;
+const wantsAnthropic = (request: Pick<GatewayRequest, 'headers'>): boolean => 'anthropic-version' in request.headers;
 
 /** A worker's list has no dates: Anthropic's and OpenAI's references allow the epoch for an unknown one. */
 const openaiModel = ({ id, aliasOf }: CatalogEntry) => ({

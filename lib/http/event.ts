@@ -12,6 +12,8 @@ import type { Head } from './lazy-stream.ts';
 export interface GatewayRequest {
   /** Correlation id; set by the correlation middleware. */
   id: string;
+  /** The function this runs in. */
+  readonly family: string;
   readonly method: string;
   /** As sent: percent-encoded, trailing slash included. */
   readonly path: string;
@@ -46,13 +48,18 @@ export interface GatewayRequest {
 
 /**
  * @param event payload format 2.0 (AWS Lambda Developer Guide, "Invoking Lambda function URLs").
- * @param marginMs `GATEWAY_DEADLINE_MARGIN_MS`.
+ * @param options the function's family, and `GATEWAY_DEADLINE_MARGIN_MS`.
  */
-export const toGatewayRequest = (event: LambdaFunctionURLEvent, context: Context, marginMs: number): GatewayRequest => {
+export const toGatewayRequest = (
+  event: LambdaFunctionURLEvent,
+  context: Context,
+  { family, marginMs }: { family: string; marginMs: number },
+): GatewayRequest => {
   const raw = event.body ?? '';
   let bytes: Buffer | undefined;
   return {
     id: '',
+    family,
     method: event.requestContext?.http?.method ?? 'GET',
     path: event.rawPath ?? '/',
     query: event.rawQueryString ?? '',

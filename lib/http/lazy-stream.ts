@@ -116,6 +116,10 @@ export const createLazyStream =
           await send(stream, renderError(error, request), request);
         }
         await end(stream);
+      } catch (error) {
+        // Whatever still runs for a response that nobody will see is ended with it.
+        request.deadline.abort(new Error('The response could not be written.'));
+        throw error;
       } finally {
         request.deadline.clear();
         await plugin.requestEnd(run);

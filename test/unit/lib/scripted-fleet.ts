@@ -117,7 +117,7 @@ export const createFleet = (scripts: Readonly<Record<string, Script>>): Fleet =>
 /** A request as the middlewares leave it, with a holder. */
 export const requestFor = async (path: string, asking: Asking = {}, remainingMs = 900_000): Promise<GatewayRequest> => {
   const context = { getRemainingTimeInMillis: () => remainingMs } as Context;
-  const request = toGatewayRequest((await urlEvent(path, asking)) as never, context, 0);
+  const request = toGatewayRequest((await urlEvent(path, asking)) as never, context, { family: 'openai', marginMs: 0 });
   request.id = 'id-1';
   request.holder = createHolder();
   if (typeof asking.body === 'object') request.body = asking.body;

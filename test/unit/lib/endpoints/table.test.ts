@@ -48,7 +48,7 @@ describe('every path and alias of the contract', () => {
     expect(endpoint?.families[0]).toBe(family);
     expect(endpoint?.methods).toEqual(expect.arrayContaining(methods));
     expect(endpoint?.input ?? '').toBe(input);
-    expect(dialectOf({ path, headers: {} }).name).toBe(dialect);
+    expect(dialectOf({ path, headers: {}, family: 'openai' }).name).toBe(dialect);
     expect(functionFor(path)).toBe(family);
   });
 
@@ -83,9 +83,9 @@ describe('model lists and health', () => {
 
   test('a model list speaks Anthropic to those who send anthropic-version', () => {
     const headers = { 'anthropic-version': '2023-06-01' };
-    expect(dialectOf({ path: '/v1/models', headers }).name).toBe('anthropic');
-    expect(dialectOf({ path: '/v1/models/x', headers }).name).toBe('anthropic');
-    expect(dialectOf({ path: '/v1/chat/completions', headers }).name).toBe('openai');
+    expect(dialectOf({ path: '/v1/models', headers, family: 'openai' }).name).toBe('anthropic');
+    expect(dialectOf({ path: '/v1/models/x', headers, family: 'openai' }).name).toBe('anthropic');
+    expect(dialectOf({ path: '/v1/chat/completions', headers, family: 'openai' }).name).toBe('openai');
   });
 
   test('any method on /v1/realtime is answered', () => {
@@ -161,7 +161,15 @@ describe('what is no path here', () => {
     ['/apiary', 'openai', 'openai'],
     ['/', 'ollama', 'ollama'],
   ])('%s is refused in the nearest dialect, by the nearest function', (path, dialect, family) => {
-    expect([dialectOf({ path, headers: {} }).name, functionFor(path)]).toEqual([dialect, family]);
+    expect([dialectOf({ path, headers: {}, family: 'openai' }).name, functionFor(path)]).toEqual([dialect, family]);
+  });
+
+  test.each([
+    ['anthropic', 'anthropic'],
+    ['ollama', 'ollama'],
+    ['audio', 'openai'],
+  ])("at the %s function's own URL an unknown path is refused in its dialect", (family, dialect) => {
+    expect(dialectOf({ path: '/v1/files', headers: {}, family }).name).toBe(dialect);
   });
 
   test('no path throws, whatever it is', () => {
@@ -169,7 +177,7 @@ describe('what is no path here', () => {
       fc.property(fc.oneof(fc.webPath(), fc.string()), (path) => {
         findEndpoint(path);
         functionFor(path);
-        dialectOf({ path, headers: {} });
+        dialectOf({ path, headers: {}, family: 'openai' });
       }),
     );
   });

@@ -6,7 +6,7 @@ import { urlEvent } from '../in-process-gateway.ts';
 const requests: GatewayRequest[] = [];
 const read = (event: unknown, remainingMs = 60_000) => {
   const context = { getRemainingTimeInMillis: () => remainingMs } as Context;
-  const request = toGatewayRequest(event as never, context, 1000);
+  const request = toGatewayRequest(event as never, context, { family: 'openai', marginMs: 1000 });
   requests.push(request);
   return request;
 };

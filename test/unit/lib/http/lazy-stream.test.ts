@@ -19,7 +19,7 @@ afterEach(() => {
 const invoke = async (handler: Handler, { method = 'GET', ...options }: InvokeOptions & { method?: string } = {}) => {
   const ended: string[] = [];
   const mode = createLazyStream({
-    toRequest: (event, context) => toGatewayRequest(event, context, 0),
+    toRequest: (event, context) => toGatewayRequest(event, context, { family: 'openai', marginMs: 0 }),
     renderError: (error) => ({
       status: error instanceof GatewayError ? error.status : 500,
       headers: { 'content-type': 'application/json' },

@@ -35,7 +35,7 @@ const serve = async (exposeNodeHeader: boolean | undefined, handler: Handler) =>
   };
   const requests: GatewayRequest[] = [];
   const mode = createLazyStream({
-    toRequest: (event, context) => toGatewayRequest(event, context, 0),
+    toRequest: (event, context) => toGatewayRequest(event, context, { family: 'openai', marginMs: 0 }),
     renderError,
   });
   const { before } = nodeHeader();

@@ -3,16 +3,8 @@ import { policies } from '../../../../lib/router/policies/index.ts';
 import type { Hints } from '../../../../lib/router/policies/policy.ts';
 import { createRepeats } from '../../../../lib/router/repeats.ts';
 import type { Worker } from '../../../../lib/worker.ts';
-import {
-  chats,
-  fleetOf,
-  maxToMean,
-  type Request,
-  type Served,
-  seeded,
-  shareAtFirst,
-  simulate,
-} from './fleet-simulation.ts';
+import { seeded } from '../../../support/seeded.ts';
+import { chats, fleetOf, maxToMean, type Request, type Served, shareAtFirst, simulate } from './fleet-simulation.ts';
 
 const seeds = Array.from({ length: 10 }, (_, i) => 1000 * (i + 1));
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] as number;

@@ -2,17 +2,6 @@ import type { Policy, Random, Seen } from '../../../../lib/router/policies/polic
 import { choose, type Hints } from '../../../../lib/router/policies/policy.ts';
 import type { Worker } from '../../../../lib/worker.ts';
 
-/** Mulberry32: small, and the same in every run. */
-export const seeded = (seed: number): Random => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
-
 export const fleetOf = (size: number): Worker[] =>
   Array.from({ length: size }, (_, i) => ({
     id: `node-${i}`,

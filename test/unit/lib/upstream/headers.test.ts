@@ -76,7 +76,7 @@ const anyName = (forbidden: readonly string[]) => fc.oneof(token, endToEnd, fc.c
 const requestWith = async (headers: Record<string, string>) => {
   const context = { getRemainingTimeInMillis: () => 60_000 } as Context;
   const event = await urlEvent('/v1/chat/completions', { headers });
-  const request = toGatewayRequest(event as never, context, 0);
+  const request = toGatewayRequest(event as never, context, { family: 'openai', marginMs: 0 });
   request.deadline.clear();
   request.id = 'id-1';
   return request;

@@ -4,7 +4,8 @@ import { affinity } from '../../../../../lib/router/policies/affinity.ts';
 import { policies, policyNames } from '../../../../../lib/router/policies/index.ts';
 import { choose, type Hints, type Place, type Seen } from '../../../../../lib/router/policies/policy.ts';
 import type { Worker } from '../../../../../lib/worker.ts';
-import { fleetOf as fleet, seeded } from '../fleet-simulation.ts';
+import { seeded } from '../../../../support/seeded.ts';
+import { fleetOf as fleet } from '../fleet-simulation.ts';
 
 const chat = (conversationKey: string, promptTokens = 100, extra: Partial<Hints> = {}): Hints => ({
   model: 'm',
