@@ -66,6 +66,25 @@ describe('a setting that is broken', () => {
   });
 });
 
+test('nothing configured: 503 to whoever may ask, never an empty list', async () => {
+  const gateway = createInProcessGateway('openai', undefined);
+  for (const path of ['/readyz', '/v1/models']) {
+    const answer = await gateway.ask(path);
+    expect([path, answer.status, Number(answer.headers['retry-after']) > 0]).toEqual([path, 503, true]);
+  }
+  expect((await gateway.ask(pathOf(chat, model), { body: chat.body(model) })).status).toBe(503);
+});
+
+test("a preflight that did not come through the edge learns nothing of the gateway's origins", async () => {
+  const env = { GATEWAY_EDGE_SECRET: 'through-the-edge', GATEWAY_CORS_ORIGINS: 'https://app.test' };
+  const gateway = createInProcessGateway('openai', [worker], env);
+  const preflight = { origin: 'https://app.test', 'access-control-request-method': 'POST' };
+  const ask = (headers: Record<string, string>) =>
+    gateway.ask('/v1/chat/completions', { method: 'OPTIONS', headers: { ...preflight, ...headers } });
+  expect((await ask({})).status).toBe(403);
+  expect((await ask({ 'x-edge-secret': 'through-the-edge' })).status).toBe(204);
+});
+
 describe('/readyz', () => {
   const status = async (workers: readonly StandIn[] | undefined, env: Record<string, string | undefined>) =>
     (await createInProcessGateway('openai', workers, env).ask('/readyz')).status;
