@@ -1,5 +1,6 @@
 import { GatewayError } from './errors.ts';
-import { cutError, idleError, isSilent, orSilent, type PrimedBody, reasonOf } from './relay.ts';
+import { cutError, idleError, type PrimedBody, reasonOf } from './relay.ts';
+import { isSilent, orSilent } from './silence.ts';
 
 export interface CollectOptions {
   /** The invocation's. */

@@ -3,7 +3,7 @@ import { type CollectOptions, collect } from './collect.ts';
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, UpstreamError } from './errors.ts';
 import { withoutLoadingNode } from './model-loading.ts';
-import { isSilent, orSilent } from './relay.ts';
+import { isSilent, orSilent } from './silence.ts';
 
 type Chunk = string | Uint8Array;
 

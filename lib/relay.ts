@@ -1,6 +1,6 @@
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, TimeoutError, UpstreamError } from './errors.ts';
-import { timeLimit } from './time-limit.ts';
+import { isSilent, listen } from './silence.ts';
 
 /** How a body ended, told once. */
 export type Ending = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
@@ -26,28 +26,8 @@ export interface RelayOptions {
 
 type Chunk = Uint8Array | string;
 
-const SILENT = Symbol('silent');
-
 /** Behind the terminal marker nothing of interest comes: a worker that holds the connection open is not waited for. */
 const AFTER_MARKER_MS = 2000;
-
-/** @returns what the promise gives, or `SILENT` after `ms` milliseconds; the promise stays pending then. */
-export const orSilent = <T>(pending: Promise<T>, ms: number): Promise<T | typeof SILENT> =>
-  new Promise((resolve, reject) => {
-    const release = timeLimit(ms, () => resolve(SILENT));
-    pending.then(
-      (value) => {
-        release();
-        resolve(value);
-      },
-      (error) => {
-        release();
-        reject(error);
-      },
-    );
-  });
-
-export const isSilent = (value: unknown): value is typeof SILENT => value === SILENT;
 
 /** @returns why the invocation was ended. */
 export const reasonOf = (signal: AbortSignal): GatewayError =>
@@ -71,6 +51,7 @@ export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGene
   const watch = format?.watch();
   const keepAlive = format?.keepAlive;
   const tick = Math.min(idleMs, keepAlive ? keepAliveMs : idleMs, watch ? AFTER_MARKER_MS : idleMs);
+  const listening = listen();
   let ending: Ending = 'client';
   try {
     for (const chunk of body.first) {
@@ -79,7 +60,7 @@ export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGene
     }
     for (;;) {
       const pending = body.rest.next();
-      let result = await orSilent(pending, tick);
+      let result = await listening.orSilent(pending, tick);
       for (let heardAt = Date.now() - tick, spokeAt = heardAt; isSilent(result); ) {
         if (Date.now() - heardAt >= idleMs) throw idleError();
         if (watch?.terminated) break;
@@ -89,7 +70,7 @@ export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGene
           yield keepAlive;
         }
         const next = Math.min(heardAt + idleMs, speaks ? spokeAt + keepAliveMs : Number.POSITIVE_INFINITY);
-        result = await orSilent(pending, Math.max(1, next - Date.now()));
+        result = await listening.orSilent(pending, Math.max(1, next - Date.now()));
       }
       if (isSilent(result) || result.done) break;
       watch?.push(result.value);
@@ -108,6 +89,7 @@ export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGene
     if (!watch) throw error;
     yield watch.fail(error, options.correlationId);
   } finally {
+    listening.end();
     options.ended(ending);
     // Not awaited: a pending read would hold it, and closing needs no answer.
     body.rest.return?.().catch(() => {});
