@@ -157,5 +157,6 @@ describe('GATEWAY_EDGE_SECRET', () => {
     expect((await ask({ 'x-edge-secret': 'wrong' }, edged)).status).toBe(403);
     expect((await ask({ 'x-edge-secret': 'edge' }, edged)).status).toBe(200);
     expect(worker.requests[0]?.headers).not.toHaveProperty('x-edge-secret');
+    for (const path of ['/healthz', '/readyz']) expect((await edged.fetch(path)).status).toBe(200);
   });
 });
