@@ -37,7 +37,8 @@ export interface Paths extends AsyncDisposable {
   readonly bytes: Readonly<Record<string, number>>;
 }
 
-const forked = async <T>(module: string, args: readonly string[] = [], message?: object) => {
+/** Runs a module of this folder as a process. @returns it, and the first thing it said. */
+export const forked = async <T>(module: string, args: readonly string[] = [], message?: object) => {
   const child = fork(here(module), args);
   if (message) child.send(message);
   const [answer] = await Promise.race([

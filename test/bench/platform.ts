@@ -13,7 +13,10 @@ process.once('message', async (options: Pick<PlatformOptions, 'functions' | 'env
     routeOf: () => undefined,
     // Freezing is the platform's work; its signals would only add their own noise.
     limits: { freeze: false },
-    onLog: (name, line) => console.error(`${name}: ${line}`),
+    // A line a request would be the terminal's cost, not the gateway's.
+    onLog: (name, line) => {
+      if (!line.includes('"event":"request"')) console.error(`${name}: ${line}`);
+    },
   });
   process.on('message', () => {
     process.send?.(platform.environments().map(({ functionName, pid }) => ({ functionName, pid })) satisfies Pids);
