@@ -6,7 +6,11 @@ import type { Middleware } from './middleware.ts';
 const USABLE = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** Not the global `crypto`: that is Web Crypto, which a cold start would load beside Node's own. */
-const newId = (): string => process.getBuiltinModule('node:crypto').randomUUID();
+const newId = (): string => {
+  randomUUID ??= process.getBuiltinModule('node:crypto').randomUUID;
+  return randomUUID();
+};
+let randomUUID: (() => string) | undefined;
 
 /**
  * W3C Trace Context, version 00: a trace of our own where the client brought none. UUIDs, because Node makes them from

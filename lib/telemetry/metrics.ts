@@ -20,7 +20,7 @@ const OPERATION_NAMES: Readonly<Record<string, string>> = {
 export const operationName = (operation: string): string => OPERATION_NAMES[operation] ?? operation;
 
 type Unit = 'Seconds' | 'Count';
-type Metric = readonly [name: string, unit: Unit, value: number];
+type Metrics = Readonly<Record<string, number>>;
 
 const seconds = (milliseconds: number) => Math.round(milliseconds) / 1000;
 
@@ -28,38 +28,43 @@ const seconds = (milliseconds: number) => Math.round(milliseconds) / 1000;
 export const failed = ({ status = 0, ending }: RequestRecord): boolean =>
   status >= 500 || ending === 'cut' || ending === 'idle' || ending === 'deadline';
 
-const byFamily = (record: RequestRecord, totalMs: number): Metric[] => [
-  ['http.server.request.duration', 'Seconds', seconds(totalMs)],
-  ['gateway.server_errors', 'Count', failed(record) ? 1 : 0],
-  ['gateway.client_errors', 'Count', !failed(record) && (record.status ?? 0) >= 400 ? 1 : 0],
-  ['gateway.failovers', 'Count', Math.max(0, record.attempts - 1)],
-  ['gateway.ejections', 'Count', record.ejections],
-];
+const byFamily = (record: RequestRecord, totalMs: number): Metrics => ({
+  'http.server.request.duration': seconds(totalMs),
+  'gateway.server_errors': failed(record) ? 1 : 0,
+  'gateway.client_errors': !failed(record) && (record.status ?? 0) >= 400 ? 1 : 0,
+  'gateway.failovers': Math.max(0, record.attempts - 1),
+  'gateway.ejections': record.ejections,
+});
 
-const byOperation = (record: RequestRecord, totalMs: number): Metric[] => {
-  if (record.attempts === 0 || record.operation === undefined) return [];
-  const metrics: Metric[] = [['gen_ai.server.request.duration', 'Seconds', seconds(totalMs)]];
-  if (record.firstByteMs !== undefined && (record.status ?? 0) < 400) {
-    metrics.push(['gen_ai.server.time_to_first_token', 'Seconds', seconds(record.firstByteMs)]);
-  }
-  return metrics;
-};
+/** What CloudWatch is told of a metric; made once, for it is the same in every line. */
+const directive = (metrics: Readonly<Record<string, Unit>>, ...dimensions: readonly (readonly string[])[]) => ({
+  Namespace: NAMESPACE,
+  Dimensions: dimensions,
+  Metrics: Object.entries(metrics).map(([Name, Unit]) => ({ Name, Unit })),
+});
 
-const tokens = ({ attempts, operation, outputTokens }: RequestRecord): Metric[] =>
-  attempts === 0 || operation === undefined || outputTokens === undefined
-    ? []
-    : [['gen_ai.client.token.usage', 'Count', outputTokens]];
-
-const directive = (metrics: readonly Metric[], ...dimensions: readonly (readonly string[])[]) =>
-  metrics.length === 0
-    ? []
-    : [
-        {
-          Namespace: NAMESPACE,
-          Dimensions: dimensions,
-          Metrics: metrics.map(([Name, Unit]) => ({ Name, Unit })),
-        },
-      ];
+const FAMILY = directive(
+  {
+    'http.server.request.duration': 'Seconds',
+    'gateway.server_errors': 'Count',
+    'gateway.client_errors': 'Count',
+    'gateway.failovers': 'Count',
+    'gateway.ejections': 'Count',
+  },
+  ['service.name'],
+  ['service.name', 'gateway.family'],
+);
+const OPERATION = [['service.name'], ['service.name', 'gen_ai.operation.name']] as const;
+const DURATION = directive({ 'gen_ai.server.request.duration': 'Seconds' }, ...OPERATION);
+const DURATION_AND_FIRST_TOKEN = directive(
+  { 'gen_ai.server.request.duration': 'Seconds', 'gen_ai.server.time_to_first_token': 'Seconds' },
+  ...OPERATION,
+);
+const USAGE = directive(
+  { 'gen_ai.client.token.usage': 'Count' },
+  ['service.name', 'gen_ai.token.type'],
+  ['service.name', 'gen_ai.operation.name', 'gen_ai.token.type'],
+);
 
 /**
  * A request's metrics in CloudWatch's embedded metric format: fields for its log line, from which CloudWatch makes the
@@ -76,26 +81,21 @@ export const metricFields = (
   record: RequestRecord,
   { totalMs, service, timestamp }: { totalMs: number; service: string; timestamp: number },
 ): Record<string, unknown> => {
-  const family = byFamily(record, totalMs);
-  const operation = byOperation(record, totalMs);
-  const usage = tokens(record);
-  return {
-    _aws: {
-      Timestamp: timestamp,
-      CloudWatchMetrics: [
-        ...directive(family, ['service.name'], ['service.name', 'gateway.family']),
-        ...directive(operation, ['service.name'], ['service.name', 'gen_ai.operation.name']),
-        ...directive(
-          usage,
-          ['service.name', 'gen_ai.token.type'],
-          ['service.name', 'gen_ai.operation.name', 'gen_ai.token.type'],
-        ),
-      ],
-    },
-    'service.name': service,
-    'gateway.family': record.family,
-    ...(record.operation !== undefined && { 'gen_ai.operation.name': operationName(record.operation) }),
-    ...(usage.length > 0 && { 'gen_ai.token.type': 'output' }),
-    ...Object.fromEntries([...family, ...operation, ...usage].map(([name, , value]) => [name, value])),
-  };
+  const { operation, attempts, firstByteMs, outputTokens, status = 0 } = record;
+  const fields: Record<string, unknown> = { 'service.name': service, 'gateway.family': record.family };
+  const directives = [FAMILY];
+  Object.assign(fields, byFamily(record, totalMs));
+  if (operation !== undefined) fields['gen_ai.operation.name'] = operationName(operation);
+  if (operation !== undefined && attempts > 0) {
+    fields['gen_ai.server.request.duration'] = seconds(totalMs);
+    const isAnswered = firstByteMs !== undefined && status < 400;
+    if (isAnswered) fields['gen_ai.server.time_to_first_token'] = seconds(firstByteMs);
+    directives.push(isAnswered ? DURATION_AND_FIRST_TOKEN : DURATION);
+    if (outputTokens !== undefined) {
+      fields['gen_ai.token.type'] = 'output';
+      fields['gen_ai.client.token.usage'] = outputTokens;
+      directives.push(USAGE);
+    }
+  }
+  return { _aws: { Timestamp: timestamp, CloudWatchMetrics: directives }, ...fields };
 };

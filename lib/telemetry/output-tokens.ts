@@ -1,7 +1,25 @@
 /** Every dialect says its usage within its last bytes. */
 const TAIL_BYTES = 4096;
 /** OpenAI's chat, its Responses and Anthropic, Ollama. */
-const USAGE = /"(?:completion_tokens|output_tokens|eval_count)"\s*:\s*(\d+)/g;
+const NAMES = ['"completion_tokens"', '"output_tokens"', '"eval_count"'];
+const VALUE = /^\s*:\s*(\d+)/;
+
+/** @returns the number behind the last place where one of the names has one. */
+const lastCount = (text: string, before = text.length): number | undefined => {
+  let at = -1;
+  let name = '';
+  for (const candidate of NAMES) {
+    const found = text.lastIndexOf(candidate, before);
+    if (found > at) {
+      at = found;
+      name = candidate;
+    }
+  }
+  if (at === -1) return undefined;
+  const value = VALUE.exec(text.slice(at + name.length))?.[1];
+  if (value !== undefined) return Number(value);
+  return at === 0 ? undefined : lastCount(text, at - 1);
+};
 
 export interface OutputTokens {
   /** Shows the next bytes of a response; they are kept as long as they may be its last ones, not copied. */
@@ -28,8 +46,7 @@ export const createOutputTokens = (): OutputTokens => {
         (typeof chunk === 'string' ? Buffer.from(chunk) : chunk).subarray(-TAIL_BYTES),
       );
       const text = Buffer.concat(tails).subarray(-TAIL_BYTES).toString('latin1');
-      const last = [...text.matchAll(USAGE)].at(-1)?.[1];
-      return last === undefined ? undefined : Number(last);
+      return lastCount(text);
     },
   };
 };
