@@ -28,6 +28,11 @@ export interface AttemptsOptions {
   readonly maxAttempts: number;
   /** `undefined`: only the invocation's deadline counts. */
   readonly firstByteMs: number | undefined;
+  /**
+   * Reads an answer (200, JSON) that can only be passed on whole. While it does, nothing has been sent: what it throws
+   * is the worker's failure, and another worker is tried.
+   */
+  readonly whole?: ((worker: Worker, body: PrimedBody) => Promise<Buffer>) | undefined;
 }
 
 /** One request's way through the workers until one of them has answered. */
@@ -68,6 +73,15 @@ const prime = async ({ status, headers, body, discard }: UpstreamResponse) => {
   return status === 200 && isEventStream(headers) ? holdFirstEvent(primed) : { body: primed, error: undefined };
 };
 
+const isJson = ({ status, headers }: UpstreamResponse) =>
+  status === 200 && /^application\/json\b/i.test(headers['content-type'] ?? '');
+
+/** A body that is here already. */
+const bodyOf = (bytes: Buffer): PrimedBody => ({
+  first: [bytes],
+  rest: { next: async () => ({ done: true, value: undefined }) },
+});
+
 /** What the client is told when nobody could answer. */
 const exhausted = (outcome: Outcome): GatewayError => {
   if (outcome.kind === 'failure' && outcome.failure.kind === 'timeout') {
@@ -84,7 +98,7 @@ const isBusy = (status: number) => status === 429 || status === 503;
 
 /** Starts at once; before the first byte a failing worker is replaced by another one (CONTRACT.md 5 and 6). */
 export const startAttempts = (options: AttemptsOptions): Attempts => {
-  const { router, upstream, request, inference, maxAttempts, firstByteMs } = options;
+  const { router, upstream, request, inference, maxAttempts, firstByteMs, whole } = options;
   const { signal } = request.deadline;
   const { record } = request;
   const tried = new Set<string>();
@@ -125,7 +139,12 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       const { body, error } = await prime(response);
       const status = error?.status ?? response.status;
       const outcome: Outcome = { kind: 'response', status };
-      return { outcome, response, body, error };
+      if (!whole || error || !isJson(response)) return { outcome, response, body, error };
+      release?.();
+      const bytes = await whole(target, body).catch((cause) => {
+        throw new UpstreamFailure(cause instanceof TimeoutError ? 'timeout' : 'reset', true, cause);
+      });
+      return { outcome, response, body: bodyOf(bytes), isChanged: true };
     } catch (cause) {
       // The request's own body could not be read: no worker's fault, and none would fare better.
       if (cause instanceof GatewayError) throw cause;
@@ -138,13 +157,15 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     }
   };
 
-  const answer = (target: Worker, { response, body, error }: Awaited<ReturnType<typeof attempt>>): Answered => {
+  const answer = (target: Worker, result: Awaited<ReturnType<typeof attempt>>): Answered => {
+    const { response, body, error, isChanged } = result;
     if (!response || !body) throw new UpstreamError('No worker could answer this request.');
     if (error) {
       response.discard();
       throw new GatewayError(error.status, 'upstream_error', error.message, { retryAfter });
     }
     const headers = toClient(response.headers);
+    if (isChanged) delete headers['content-length'];
     if (headers.location !== undefined) {
       const location = localLocation(headers.location, target.url + inference.path);
       if (location === undefined) {

@@ -8,6 +8,7 @@ import { engineOf } from './engines/index.ts';
 import type { GatewayRequest } from './http/event.ts';
 import type { PeekFields } from './http/multipart.ts';
 import type { Reply } from './http/reply.ts';
+import { createImages } from './images.ts';
 import { keptAlive } from './kept-alive.ts';
 import { createReplier, formatOf } from './reply.ts';
 import type { Hints } from './router/policies/policy.ts';
@@ -52,6 +53,7 @@ const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hint
 export const createInference = (parts: InferenceParts) => {
   const { config, router, upstream, ask } = parts;
   const replyWith = createReplier(parts);
+  const readImages = createImages(parts);
 
   const isAlive = async (worker: Worker, signal: AbortSignal): Promise<boolean> => {
     const answer = await ask(worker, engineOf(worker.engine).healthPath, { timeoutMs: HEALTH_MS, signal });
@@ -72,6 +74,7 @@ export const createInference = (parts: InferenceParts) => {
       },
       maxAttempts: config.maxAttempts,
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
+      whole: endpoint.hasImages && ((worker, body) => readImages(worker, body, inference, request)),
     });
   };
 
