@@ -81,7 +81,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
   server.on('connection', (socket) => {
     connections += 1;
     const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now())));
-    sockets.set(socket, { number: connections, used: false, closed });
+    sockets.set(socket, { number: connections, used: false, closed, turn: 0 });
     void closed.then(() => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
   });
@@ -99,6 +99,8 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     const connection = sockets.get(message.socket);
     if (!connection) return;
     clearTimeout(connection.idle);
+    connection.turn += 1;
+    const { turn } = connection;
     try {
       const { recorded, files, exchange } = await recordRequest(message, response, connection);
       const path = decodeURIComponent(recorded.path.split('?', 1)[0] ?? '/');
@@ -125,7 +127,8 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     } catch (error) {
       response.destroy(error as Error);
     } finally {
-      if (options.idleCloseMs !== undefined) {
+      // The next request may be here before this one's end has been told.
+      if (options.idleCloseMs !== undefined && turn === connection.turn) {
         connection.idle = setTimeout(() => message.socket.destroy(), options.idleCloseMs);
       }
     }
