@@ -36,6 +36,8 @@ export interface Connection {
   /** `performance.now()` of its end. */
   readonly closed: Promise<number>;
   idle?: NodeJS.Timeout;
+  /** Counts its requests. */
+  turn: number;
 }
 
 const kept = 1_048_576;
