@@ -37,7 +37,8 @@ interface Waiter {
 
 /** Longest time between two looks for environments that were idle too long. */
 const SWEEP_MS = 10_000;
-const PATIENCE_MS = 50;
+/** A little more than the second that a refresh of the configuration may hold an invocation whose answer is complete. */
+const PATIENCE_MS = 1200;
 const failed = (errorType: string, errorMessage: string) => new FunctionError({ errorType, errorMessage });
 
 /** Environments are started on demand, serve one request at a time, and the last used serves next. */

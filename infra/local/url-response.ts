@@ -46,8 +46,8 @@ const sendStream = async (response: ServerResponse, { contentType, body, failure
     const head = readPrelude ? readPrelude(chunk) : { prelude: raw, rest: chunk };
     if (!head) continue;
     writeHead(response, head.prelude);
-    if (head.rest.length) await writeBody(response, head.rest);
-    else response.flushHeaders();
+    // Even without bytes, and not `flushHeaders`: that one writes values as UTF-8, everything else as they are, Latin-1.
+    await writeBody(response, head.rest);
   }
   const failed = failure();
   if (failed) throw new FunctionError(failed);

@@ -143,6 +143,13 @@ const onRuntime = (runtime: Runtime) => () => {
       expect(survived).toBe(true);
     });
 
+    it('has header values byte for byte', async () => {
+      await using fixture = await startFixture(['reply'], { runtime });
+      const path = `/reply?head=${quoted({ headers: { 'x-name': 'caf\u00e9' } })}`;
+      const request = `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`;
+      expect((await sendBytes(fixture.platform.origin, request)).toString('latin1')).toContain('x-name: caf\u00e9\r\n');
+    });
+
     it('streams: the head and the first bytes are there before the function goes on', async () => {
       await using gate = await startGate();
       await using fixture = await startFixture(['stages'], { runtime });
@@ -234,7 +241,7 @@ const onRuntime = (runtime: Runtime) => () => {
         expect({ status: ended.status, complete: ended.complete }).toEqual(
           query ? { status: 200, complete: false } : { status: 502, complete: true },
         );
-        expect(fixture.logs.join('\n')).toContain('Task timed out after 0.50 seconds');
+        expect(await until(() => fixture.logs.join('\n').includes('Task timed out after 0.50 seconds'))).toBe(true);
         expect(await until(() => !fixture.platform.environments().some(({ pid }) => pid === environment?.pid))).toBe(
           true,
         );
@@ -285,7 +292,8 @@ const onRuntime = (runtime: Runtime) => () => {
 
     it('that do not come free in time: 429', async () => {
       await using gate = await startGate();
-      const limits = { maxEnvironments: 1, queueSeconds: 0.2 };
+      // Long enough for a cold start on a busy machine.
+      const limits = { maxEnvironments: 1, queueSeconds: 1.5 };
       await using fixture = await startFixture(['pid'], { runtime, limits });
       const first = fixture.fetch(`/pid?gate=${quoted(gate.url)}`);
       expect(await until(() => gate.waiting.length === 1)).toBe(true);
@@ -349,6 +357,12 @@ const onRuntime = (runtime: Runtime) => () => {
       const pids = new Set<string>();
       for (let n = 0; n < 5; n += 1) pids.add((await fixture.fetch('/pid')).text);
       expect(pids.size).toBe(1);
+    });
+
+    it('that still have something to do behind their answer are waited for', async () => {
+      await using fixture = await startFixture(['linger'], { runtime });
+      const first = await fixture.fetch('/linger?ms=400');
+      expect((await fixture.fetch('/linger?ms=0')).text).toBe(first.text);
     });
 
     it('see Lambda\u2019s variables, their own and those given, and nothing else of the runner', async () => {
