@@ -28,6 +28,7 @@ import { log } from './telemetry/log.ts';
 import type { createUploads as CreateUploads } from './uploads/uploads.ts';
 import { createAsk, createGet } from './upstream/ask.ts';
 import { createUpstream } from './upstream/client.ts';
+import { withFallback } from './with-fallback.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -77,7 +78,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
       ? undefined
       : uploading?.createUploads({ bucket, maxBytes, env: config.aws, send: upstream.send });
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
-  const infer = createInference({ config, router, upstream, ask, peekFields, uploads, takeUploads });
+  const infer = withFallback(createInference({ config, router, upstream, ask, peekFields, uploads, takeUploads }));
 
   const answer = (endpoint: AnsweredEndpoint, params: Readonly<Record<string, string>>, request: GatewayRequest) =>
     endpoint.answer({

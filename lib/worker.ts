@@ -23,7 +23,9 @@ export interface Worker {
   readonly lastHeartbeat?: string | undefined;
 }
 
-const withoutLatest = (model: string) => (model.endsWith(':latest') ? model.slice(0, -':latest'.length) : model);
+/** @returns the name without Ollama's default tag. */
+export const withoutLatest = (model: string): string =>
+  model.endsWith(':latest') ? model.slice(0, -':latest'.length) : model;
 
 /** Model names match exactly, except that a trailing `:latest` is ignored on both sides. */
 export const sameModel = (a: string, b: string): boolean => a === b || withoutLatest(a) === withoutLatest(b);

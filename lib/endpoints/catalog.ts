@@ -1,5 +1,5 @@
 import type { Snapshot } from '../discovery/source.ts';
-import { sameModel } from '../worker.ts';
+import { hasModel, sameModel, withoutLatest } from '../worker.ts';
 
 /** One model a client may name. */
 export interface CatalogEntry {
@@ -8,15 +8,29 @@ export interface CatalogEntry {
   readonly aliasOf?: string;
 }
 
-/** @returns the union of what routable workers list, and the aliases whose target is served; each id once, sorted. */
-export const catalog = ({ workers, aliases }: Snapshot): readonly CatalogEntry[] => {
-  const listed = workers.filter(({ status }) => status === 'healthy').flatMap(({ models }) => models ?? []);
+const routable = ({ workers }: Snapshot) => workers.filter(({ status }) => status === 'healthy');
+
+/**
+ * @returns the union of what routable workers list, and the aliases whose target they may have; each once, sorted. A
+ *   model that one worker calls `a` and another `a:latest` is `a`.
+ */
+export const catalog = (snapshot: Snapshot): readonly CatalogEntry[] => {
+  const workers = routable(snapshot);
   const entries = new Map<string, CatalogEntry>();
-  for (const id of listed) if (id !== '*') entries.set(id, { id });
-  for (const [id, aliasOf] of Object.entries(aliases)) if (!entries.has(id)) entries.set(id, { id, aliasOf });
+  for (const { models } of workers) {
+    for (const id of models ?? []) {
+      const key = withoutLatest(id);
+      if (id !== '*' && (id === key || !entries.has(key))) entries.set(key, { id });
+    }
+  }
+  for (const [id, aliasOf] of Object.entries(snapshot.aliases)) {
+    // As in routing: an alias wins over a model of the same name.
+    if (workers.some((worker) => hasModel(worker, aliasOf))) entries.set(withoutLatest(id), { id, aliasOf });
+  }
   return [...entries.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 };
 
-/** @returns the entry a client means by a name. */
+/** @returns the entry a client means by a name; any name where a worker may have any model. */
 export const findModel = (snapshot: Snapshot, name: string): CatalogEntry | undefined =>
-  catalog(snapshot).find(({ id }) => sameModel(id, name));
+  catalog(snapshot).find(({ id }) => sameModel(id, name)) ??
+  (routable(snapshot).some((worker) => hasModel(worker, name)) ? { id: name } : undefined);

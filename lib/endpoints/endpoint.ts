@@ -53,6 +53,11 @@ export interface ForwardedEndpoint extends Common {
    * on, a multipart endpoint takes JSON too.
    */
   readonly uploadFields?: Readonly<Record<string, string>>;
+  /**
+   * The gateway's own answer, for when no worker has one: no engine of the fleet serves it, or the worker says that
+   * it has no such thing. `undefined`: the gateway has none either.
+   */
+  readonly fallback?: (body: Readonly<Record<string, unknown>>, snapshot: Snapshot) => Reply | undefined;
   /** Answers carry images, which must not be URLs on a worker's own disk. */
   readonly hasImages?: true;
   /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */

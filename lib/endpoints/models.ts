@@ -55,7 +55,7 @@ export const modelsEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'model',
-    paths: ['/v1/models/{id}'],
+    paths: ['/v1/models/{id}', '/models/{id}'],
     dialect: openai,
     answer: async ({ request, params, snapshot }) => {
       const id = params.id ?? '';

@@ -1,13 +1,15 @@
 import { ollama, ollamaStream } from '../dialects/ollama.ts';
-import { InvalidRequestError, ModelNotFoundError } from '../errors.ts';
+import { InvalidRequestError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel } from './catalog.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint, ForwardedEndpoint } from './endpoint.ts';
 import { messagesPrefix, promptPrefix } from './prefix.ts';
 
 /** The level of Ollama's API spoken here; clients refuse servers that say an older one. */
 const API_VERSION = '0.9.0';
 const EPOCH = '1970-01-01T00:00:00Z';
+/** Ollama's own word for a model that is never unloaded; its clients call a time in the past "Stopping...". */
+const FOREVER = '2318-01-01T00:00:00Z';
 const DETAILS = { parent_model: '', format: '', family: '', families: [], parameter_size: '', quantization_level: '' };
 
 const forwarded = {
@@ -31,6 +33,37 @@ const tag = ({ id }: CatalogEntry) => ({
   digest: process.getBuiltinModule('node:crypto').createHash('sha256').update(id).digest('hex'),
   details: DETAILS,
 });
+
+/** `name` is what `model` was called before. */
+const nameOf = ({ model, name }: Readonly<Record<string, unknown>>): string => {
+  const asked = model ?? name;
+  return typeof asked === 'string' ? asked : '';
+};
+
+/** What can be said of a model that runs on an engine without Ollama's API. */
+const shown = ({ id, aliasOf = id }: CatalogEntry) => ({
+  modelfile: `FROM ${aliasOf}\n`,
+  parameters: '',
+  template: '',
+  details: DETAILS,
+  model_info: { 'general.basename': id },
+  capabilities: ['completion'],
+  modified_at: EPOCH,
+});
+
+const show: ForwardedEndpoint = {
+  ...forwarded,
+  operation: 'ollama_show',
+  paths: ['/api/show'],
+  modelField: 'name',
+  check: (body) => {
+    if (!nameOf(body)) throw new InvalidRequestError("'model' must name a model.", 'model');
+  },
+  fallback: (body, snapshot) => {
+    const entry = findModel(snapshot, nameOf(body));
+    return entry && json(200, shown(entry));
+  },
+};
 
 export const ollamaEndpoints: readonly Endpoint[] = [
   {
@@ -58,29 +91,7 @@ export const ollamaEndpoints: readonly Endpoint[] = [
     paths: ['/api/tags'],
     answer: async ({ snapshot }) => json(200, { models: catalog(await snapshot()).map(tag) }),
   },
-  {
-    ...answered,
-    operation: 'show',
-    methods: ['POST'],
-    paths: ['/api/show'],
-    input: 'json',
-    answer: async ({ request, snapshot }) => {
-      const { model, name } = (request.body ?? {}) as Readonly<Record<string, unknown>>;
-      const asked = model ?? name;
-      if (typeof asked !== 'string' || !asked) throw new InvalidRequestError("'model' must name a model.", 'model');
-      const entry = findModel(await snapshot(), asked);
-      if (!entry) throw new ModelNotFoundError(asked);
-      return json(200, {
-        modelfile: `FROM ${entry.aliasOf ?? entry.id}\n`,
-        parameters: '',
-        template: '',
-        details: DETAILS,
-        model_info: {},
-        capabilities: ['completion'],
-        modified_at: EPOCH,
-      });
-    },
-  },
+  show,
   {
     ...answered,
     operation: 'ps',
@@ -90,7 +101,7 @@ export const ollamaEndpoints: readonly Endpoint[] = [
       json(200, {
         models: catalog(await snapshot())
           .filter(({ aliasOf }) => aliasOf === undefined)
-          .map((entry) => ({ ...tag(entry), expires_at: EPOCH, size_vram: 0 })),
+          .map((entry) => ({ ...tag(entry), expires_at: FOREVER, size_vram: 0 })),
       }),
   },
   {
