@@ -2,6 +2,8 @@ import type { Platform } from './platform.ts';
 
 export interface BannerOptions {
   platform: Platform;
+  /** Names of the functions that have a URL of their own. */
+  functions: readonly string[];
   /** Node ids of the demo workers; none when the user's own workers serve. */
   demoWorkers: readonly string[];
   /** Model ids to show in the examples. */
@@ -18,7 +20,7 @@ const CLIENT_NOTICE =
 
 /** What is served where, and how to try it: printed once `/readyz` says yes. */
 export const banner = (options: BannerOptions): string => {
-  const { platform, demoWorkers, chatModel, embeddingsModel, needsKey, exposesNode } = options;
+  const { platform, functions, demoWorkers, chatModel, embeddingsModel, needsKey, exposesNode } = options;
   const { origin } = platform;
   const key = needsKey ? ` -H "Authorization: Bearer $LOCALAI_API_KEY"` : '';
   const post = (path: string, body: object) =>
@@ -31,6 +33,9 @@ export const banner = (options: BannerOptions): string => {
     demoWorkers.length > 0
       ? `  workers   ${demoWorkers.join(', ')}: embedded demo workers; set LOCALAI_WORKERS to your own`
       : `  workers   curl -s ${origin}/api/nodes${key}`,
+    ...functions.map(
+      (name, at) => `  ${at === 0 ? 'functions' : '         '} ${name.padEnd(10)} ${platform.urlOf(name)}`,
+    ),
     `  header    X-LocalAI-Node is ${exposesNode ? 'on' : 'off: LOCALAI_EXPOSE_NODE_HEADER=true turns it on'}`,
     '',
     post('/v1/chat/completions', { model: chatModel, stream: true, messages }),

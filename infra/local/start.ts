@@ -82,8 +82,9 @@ const start = async () => {
   ]);
   if (workers) closers.push(workers.close);
 
+  const functions = readFunctions(fileURLToPath(new URL('../../serverless.yml', import.meta.url)));
   const platform = await startPlatform({
-    functions: readFunctions(fileURLToPath(new URL('../../serverless.yml', import.meta.url))),
+    functions,
     routeOf: (_method, path) => functionFor(path),
     env: {
       ...functionEnv(env),
@@ -101,6 +102,7 @@ const start = async () => {
   if (stopping) return;
   const text = banner({
     platform,
+    functions: functions.filter(({ hasUrl }) => hasUrl).map(({ name }) => name),
     demoWorkers: workers?.workers.map(({ id }) => id) ?? [],
     chatModel: demo ? DEMO.chat : await someModel(platform.origin, config.apiKeys[0]),
     embeddingsModel: demo ? DEMO.embeddings : undefined,

@@ -46,6 +46,11 @@ describe('npm start', () => {
     }
     expect([one.requests.length, two.requests.length]).toEqual([1, 1]);
 
+    const [, rerank = ''] = /rerank +(http:\S+)/.exec(runner.output()) ?? [];
+    expect((await fetchAll(`${rerank}/healthz`)).status).toBe(200);
+    const elsewhere = await fetchAll(`${rerank}/v1/chat/completions`, { body: { model: 'model-one', messages } });
+    expect(elsewhere).toMatchObject({ status: 404, text: expect.stringContaining("'openai' function") });
+
     runner.child.kill('SIGTERM');
     expect(await runner.exited).toBe(0);
     expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
