@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as bundle, stop } from 'esbuild';
 
@@ -28,8 +28,29 @@ const namesIn = async (source) =>
     .sort();
 
 /**
- * Bundles functions as they are deployed: `<outdir>/<name>/index.cjs` (handler `index.handler`) with
- * `index.cjs.map` beside it, needing nothing outside that folder; what is in each is in `<outdir>/meta.json`.
+ * What our own code imports with `import()` is for later or never, and stays out of the bundle, of which every byte is
+ * parsed at a cold start: the package becomes a file of its own beside it.
+ *
+ * @param {Map<string, string>} found is told path -> the package's entry file.
+ * @returns {import('esbuild').Plugin}
+ */
+const packagesOnDemand = (found) => ({
+  name: 'packages on demand',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^(@[^/]+\/)?[a-z][^/:]*$/ }, async ({ kind, path, importer, resolveDir }) => {
+      if (kind !== 'dynamic-import' || importer.includes(`${sep}node_modules${sep}`)) return undefined;
+      const { errors, path: entry } = await resolve(path, { kind: 'import-statement', importer, resolveDir });
+      const file = `./${basename(path)}.cjs`;
+      found.set(file, entry);
+      return { errors, path: file, external: true };
+    });
+  },
+});
+
+/**
+ * Bundles functions as they are deployed: `<outdir>/<name>/index.cjs` (handler `index.handler`), beside it
+ * `index.cjs.map` and the packages it loads on demand, needing nothing outside that folder; what is in each is in
+ * `<outdir>/meta.json`.
  *
  * CommonJS, and named so: an ESM import of `node:http` alone costs 20 ms at every cold start, and a `.js` of this
  * ESM package would be read as ESM.
@@ -40,9 +61,11 @@ const namesIn = async (source) =>
  */
 export const build = async ({ functions, source = join(root, 'functions'), outdir = join(root, 'dist') } = {}) => {
   const names = functions ?? (await namesIn(source));
-  const result = await bundle({
+  /** @type {Map<string, string>} */
+  const packages = new Map();
+  /** @satisfies {import('esbuild').BuildOptions} */
+  const options = {
     absWorkingDir: root,
-    entryPoints: names.map((name) => ({ in: join(source, `${name}.ts`), out: `${name}/index` })),
     outdir,
     outExtension: { '.js': '.cjs' },
     bundle: true,
@@ -55,11 +78,32 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
     metafile: true,
     write: false,
     logLevel: 'warning',
+  };
+  const result = await bundle({
+    ...options,
+    entryPoints: names.map((name) => ({ in: join(source, `${name}.ts`), out: `${name}/index` })),
+    plugins: [packagesOnDemand(packages)],
+  });
+  const late = await bundle({
+    ...options,
+    entryPoints: Object.entries(result.metafile.outputs).flatMap(([output, { imports }]) =>
+      imports
+        .filter(({ path, external }) => external && packages.has(path))
+        .map(({ path }) => ({
+          in: packages.get(path) ?? '',
+          out: join(basename(dirname(output)), basename(path, '.cjs')),
+        })),
+    ),
   });
   // Its service process is of no further use.
   await stop();
-  await Promise.all(result.outputFiles.map((file) => writeIfChanged(file.path, file.contents)));
-  await writeIfChanged(join(outdir, 'meta.json'), JSON.stringify(result.metafile, null, 1));
+  const files = [...result.outputFiles, ...late.outputFiles];
+  await Promise.all(files.map((file) => writeIfChanged(file.path, file.contents)));
+  const meta = {
+    inputs: { ...result.metafile.inputs, ...late.metafile.inputs },
+    outputs: { ...result.metafile.outputs, ...late.metafile.outputs },
+  };
+  await writeIfChanged(join(outdir, 'meta.json'), JSON.stringify(meta, null, 1));
   return names.map((name) => {
     const file = join(outdir, name, 'index.cjs');
     return { name, file, bytes: result.outputFiles.find(({ path }) => path === file)?.contents.length ?? 0 };

@@ -1,4 +1,3 @@
-import { createParser } from 'eventsource-parser';
 import type { PrimedBody } from './relay.ts';
 
 /** An error object is told from a stream's first event within this many bytes. */
@@ -36,7 +35,9 @@ const readError = (data: string): FirstError | undefined => {
 };
 
 /** @returns the error in the first complete event, or `undefined` when it is none or not complete yet. */
-const firstEvent = (text: string): { error: FirstError | undefined } | undefined => {
+const firstEvent = async (text: string): Promise<{ error: FirstError | undefined } | undefined> => {
+  // Loaded when a stream begins like an error: hardly any does.
+  const { createParser } = await import('eventsource-parser');
   let first: { error: FirstError | undefined } | undefined;
   createParser({
     onEvent: ({ data }) => {
@@ -65,10 +66,10 @@ export const holdFirstEvent = async (
     const text = bytes.toString();
     if (bytes.length > 0 && (bytes.length > LONGEST || !couldBeError(text)))
       return { body: { ...body, first }, error: undefined };
-    const event = firstEvent(text);
+    const event = await firstEvent(text);
     if (event) return { body: { ...body, first }, error: event.error };
     const next = await body.rest.next();
-    if (next.done) return { body: { ...body, first }, error: firstEvent(`${text}\n\n`)?.error };
+    if (next.done) return { body: { ...body, first }, error: (await firstEvent(`${text}\n\n`))?.error };
     first.push(next.value);
   }
 };

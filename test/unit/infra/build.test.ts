@@ -48,3 +48,18 @@ it('fails at what cannot be bundled', async () => {
   await writeFile(join(source(), 'broken.ts'), 'import "./nowhere.ts";');
   await expect(build({ functions: ['broken'], source: source(), outdir: outdir() })).rejects.toThrow('nowhere');
 });
+
+it('packages imported on demand lie beside the bundle, and only where they are', async () => {
+  await mkdir(join(folder, 'node_modules', '@scope', 'late'), { recursive: true });
+  await writeFile(join(folder, 'node_modules', '@scope', 'late', 'index.js'), 'exports.late = () => "late";');
+  await writeFile(
+    join(source(), 'demanding.ts'),
+    `export const handler = async () => (await import('@scope/late')).late();`,
+  );
+  const [built] = await build({ functions: ['demanding'], source: source(), outdir: outdir() });
+  const files = await readdir(join(outdir(), 'demanding'));
+  expect(files.sort()).toEqual(['index.cjs', 'index.cjs.map', 'late.cjs', 'late.cjs.map']);
+  expect(await createRequire(import.meta.url)(built?.file ?? '').handler()).toBe('late');
+  expect(await readFile(built?.file ?? '', 'utf8')).not.toContain('"late"');
+  expect((await readdir(join(outdir(), 'one'))).sort()).toEqual(['index.cjs', 'index.cjs.map']);
+});
