@@ -10,7 +10,7 @@ import { judge, type Results } from './goals.ts';
 import { measureMemory, smallestMemory } from './memory.ts';
 import { startPaths } from './paths.ts';
 import { toSvg } from './plot.ts';
-import { type Report, toMarkdown } from './table.ts';
+import { type Report, toJson, toMarkdown } from './table.ts';
 import { type Figures, measure, workloads } from './workloads.ts';
 
 /**
@@ -110,7 +110,7 @@ const titles = Object.fromEntries([
 ]);
 const markdown = toMarkdown(report, titles);
 await mkdir(out, { recursive: true });
-await writeFile(join(out, 'bench.json'), `${JSON.stringify(report, null, 1)}\n`);
+await writeFile(join(out, 'bench.json'), toJson(report));
 await writeFile(join(out, 'bench.md'), markdown);
 await writeFile(join(out, 'bench.svg'), toSvg(report));
 console.log(markdown);

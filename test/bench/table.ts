@@ -77,6 +77,29 @@ const resultTable = (paths: Results[string]) => {
   );
 };
 
+/** One column a metric, one value a round. */
+const columns = (rounds: Results[string][string]) =>
+  Object.fromEntries(
+    Object.keys(rounds[0] ?? {}).map((metric) => [metric, rounds.map((figures) => figures[metric] ?? null)]),
+  );
+
+/** The report for programs: `results[workload][path][metric]` is a list, one value a round. */
+export const toJson = ({ circumstances, verdicts, results }: Report): string => {
+  const byColumn = Object.fromEntries(
+    Object.entries(results).map(([workload, paths]) => [
+      workload,
+      Object.fromEntries(Object.entries(paths).map(([path, rounds]) => [path, columns(rounds)])),
+    ]),
+  );
+  const text = JSON.stringify(
+    { circumstances, verdicts, results: byColumn },
+    (_, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value),
+    1,
+  );
+  // A list of numbers in one line each, so that a difference can be read.
+  return `${text.replace(/\[\s+([-\d.,\sne+]+?)\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, ' ')}]`)}\n`;
+};
+
 /** The report as a page of Markdown. @param titles of the workloads, by name. */
 export const toMarkdown = (
   { circumstances, verdicts, results }: Report,
@@ -100,6 +123,8 @@ ${goalTable(verdicts)}
 
 ${memory.length ? `Smallest control group (Lambda's sizes, no swap) in which a fresh process did all the work: ${memory.join(', ')}.\n` : ''}
 ${circumstances.notes.map((note) => `- ${note}`).join('\n')}
+
+[What the profiles showed, what was changed, and where the time goes that is left](bench-notes.md)
 
 ![Figures as a plot](bench.svg)
 
