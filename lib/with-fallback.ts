@@ -34,7 +34,8 @@ export const withFallback =
       deadline: { ...deadline, signal: AbortSignal.any([deadline.signal, limit.signal]) },
       ...(holder && { holder: createHolder() }),
     };
-    const own = () => fallback(request.body as Readonly<Record<string, unknown>>, snapshot);
+    const own = (failure?: GatewayError) =>
+      fallback(request.body as Readonly<Record<string, unknown>>, snapshot, failure);
     try {
       const reply = await infer(endpoint, params, trial, snapshot);
       const instead = isAnswer(reply) ? undefined : own();
@@ -45,7 +46,7 @@ export const withFallback =
       await readToEnd(reply).catch(() => {});
       return instead;
     } catch (error) {
-      const instead = error instanceof GatewayError && error.status >= 500 ? own() : undefined;
+      const instead = error instanceof GatewayError && error.status >= 500 ? own(error) : undefined;
       if (!instead) {
         stamp(holder, load(trial.holder) ?? '');
         throw error;

@@ -30,7 +30,11 @@ export const catalog = (snapshot: Snapshot): readonly CatalogEntry[] => {
   return [...entries.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 };
 
-/** @returns the entry a client means by a name; any name where a worker may have any model. */
+/** @returns the entry a client means by a name. */
+export const listedModel = (snapshot: Snapshot, name: string): CatalogEntry | undefined =>
+  catalog(snapshot).find(({ id }) => sameModel(id, name));
+
+/** @returns the same, and an entry for any name where a worker may have any model. */
 export const findModel = (snapshot: Snapshot, name: string): CatalogEntry | undefined =>
-  catalog(snapshot).find(({ id }) => sameModel(id, name)) ??
+  listedModel(snapshot, name) ??
   (routable(snapshot).some((worker) => hasModel(worker, name)) ? { id: name } : undefined);

@@ -1,5 +1,6 @@
 import type { Dialect, StreamFormat } from '../dialects/dialect.ts';
 import type { Snapshot } from '../discovery/source.ts';
+import type { GatewayError } from '../errors.ts';
 import type { GatewayRequest } from '../http/event.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Uploads } from '../uploads/uploads.ts';
@@ -56,8 +57,14 @@ export interface ForwardedEndpoint extends Common {
   /**
    * The gateway's own answer, for when no worker has one: no engine of the fleet serves it, or the worker says that
    * it has no such thing. `undefined`: the gateway has none either.
+   * @param failure why nobody answered; `undefined` where a worker did, and has none.
+   * @throws {GatewayError} to say so in better words.
    */
-  readonly fallback?: (body: Readonly<Record<string, unknown>>, snapshot: Snapshot) => Reply | undefined;
+  readonly fallback?: (
+    body: Readonly<Record<string, unknown>>,
+    snapshot: Snapshot,
+    failure: GatewayError | undefined,
+  ) => Reply | undefined;
   /** Answers carry images, which must not be URLs on a worker's own disk. */
   readonly hasImages?: true;
   /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */

@@ -1,7 +1,7 @@
 import { ollama, ollamaStream } from '../dialects/ollama.ts';
-import { InvalidRequestError } from '../errors.ts';
+import { InvalidRequestError, ModelNotFoundError, NotServedError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
-import { type CatalogEntry, catalog, findModel } from './catalog.ts';
+import { type CatalogEntry, catalog, findModel, listedModel } from './catalog.ts';
 import type { Endpoint, ForwardedEndpoint } from './endpoint.ts';
 import { messagesPrefix, promptPrefix } from './prefix.ts';
 
@@ -59,8 +59,11 @@ const show: ForwardedEndpoint = {
   check: (body) => {
     if (!nameOf(body)) throw new InvalidRequestError("'model' must name a model.", 'model');
   },
-  fallback: (body, snapshot) => {
-    const entry = findModel(snapshot, nameOf(body));
+  fallback: (body, snapshot, failure) => {
+    const name = nameOf(body);
+    // A worker that may have any model knows better than its list whether it has this one.
+    const entry = failure ? findModel(snapshot, name) : listedModel(snapshot, name);
+    if (!entry && failure instanceof NotServedError) throw new ModelNotFoundError(name);
     return entry && json(200, shown(entry));
   },
 };
