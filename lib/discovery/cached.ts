@@ -12,7 +12,7 @@ const thawWaitMs = 500;
 /** A cold start tries for this long. */
 const coldMs = 8_000;
 /** A refresh that runs alongside requests has this long; by the wall clock an older one was frozen with its sockets. */
-const refreshMs = 5_000;
+const refreshMs = callMs;
 /** The end of an invocation waits this long for a refresh. */
 const settleMs = 1_000;
 

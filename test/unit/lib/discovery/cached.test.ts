@@ -116,6 +116,17 @@ describe('cached', () => {
     expect((await ask(cached)).value).toBe(3);
   });
 
+  it('does not take a load that hung before a freeze of seconds for the refresh it waits for', async () => {
+    const { clock, state, cached } = arrange();
+    await ask(cached);
+    clock.freeze(10 * ttlMs);
+    state.mode = 'hang';
+    await ask(cached);
+    clock.freeze(3_000);
+    Object.assign(state, { mode: 'ok', version: 3 });
+    expect((await ask(cached)).value).toBe(3);
+  });
+
   it('counts age from the start of the load, so that an answer frozen half-way is not fresh', async () => {
     const { clock, state, cached } = arrange();
     await ask(cached);
