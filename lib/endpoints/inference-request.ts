@@ -70,8 +70,12 @@ const canonicalPath = (endpoint: ForwardedEndpoint, params: Readonly<Record<stri
   (endpoint.paths[0] as string).replace(/\{(\w+)\}/, (_, name) => {
     const value = params[name] ?? '';
     if (/^\.{1,2}$|[/\\\p{Cc}]/u.test(value)) throw new NotFoundError('There is no such path here.');
-    return encodeURIComponent(value);
+    return encodeURIComponent(value.toWellFormed());
   });
+
+/** As sent; what may not stand in a request target (RFC 3986 3.4) is encoded, so that no client can break the line. */
+const safeQuery = (query: string): string =>
+  query && `?${query.toWellFormed().replace(/[^\x21\x22\x24-\x7e]/gu, encodeURIComponent)}`;
 
 const resolveAlias = (aliases: Readonly<Record<string, string>>, model: string): string => {
   const alias = Object.keys(aliases).find((name) => sameModel(name, model));
@@ -115,7 +119,7 @@ export const readInferenceRequest = async (
     requestedModel,
     servedModel,
     stream: ((optional(fields, 'stream', 'boolean') as boolean | undefined) ?? endpoint.streamsByDefault) === true,
-    path: canonicalPath(endpoint, params) + (request.query ? `?${request.query}` : ''),
+    path: canonicalPath(endpoint, params) + safeQuery(request.query),
     body,
     ...uploaded,
     prefix: endpoint.prefix?.(fields),

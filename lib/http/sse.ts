@@ -100,7 +100,10 @@ export const createSseTail = (isTerminal: (lineStart: string) => boolean, readsJ
       return blank && line === '';
     },
     get terminated() {
-      return terminated || (marked && markedHasData && line === '') || isWholeMarker(line, isTerminal);
+      // Behind the marker's line only the blank one is missing, or half of its CRLF.
+      return (
+        terminated || (marked && markedHasData && (line === '' || line === '\r')) || isWholeMarker(line, isTerminal)
+      );
     },
     recent: () => Buffer.concat(recent).toString('latin1').slice(-RECENT),
   };

@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { timeLimit } from '../time-limit.ts';
 import type { Worker } from '../worker.ts';
 import { createAgents } from './agents.ts';
@@ -75,7 +75,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       signal.addEventListener('abort', abort);
       outgoing.once('close', () => signal.removeEventListener('abort', abort));
       let settled = () => {};
-      let hasHead = false;
+      let head: IncomingMessage | undefined;
       const sendBody = () => {
         if (!body || body instanceof Uint8Array) return;
         pump(body, outgoing).catch((cause) => {
@@ -98,7 +98,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       });
       outgoing.once('response', (response) => {
         settled();
-        hasHead = true;
+        head = response;
         if (!isAcceptable(response)) {
           response.destroy();
           return reject(new UpstreamFailure('reset', true));
@@ -127,7 +127,8 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
       // Stays for the connection's life: behind the response's head, errors reach the reader through the body.
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
         settled();
-        if (hasHead) return;
+        // A body that only the connection's end delimits (RFC 9112 6.3) would pass for whole.
+        if (head) return void (head.complete || head.destroy(error));
         if (signal.aborted) return reject(new UpstreamFailure('aborted', outgoing.writableFinished, error));
         if (connectTimedOut) return reject(new UpstreamFailure('unreachable', false, error));
         if (bodyFailed) return;
