@@ -247,15 +247,23 @@ describe.each(each(binary))('%s, bytes', (_, one) => {
       raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nRIFF\r\n'),
     ],
     ['a shorter body than promised', raw('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nRIFF')],
-    [
-      'a chunk of a size that is none',
-      raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nRIFF\r\nxyz\r\n'),
-    ],
   ] as [string, Behaviour][])('%s: the connection breaks', async (what, behaviour) => {
     const received = await ask(one, behaviour);
     expect([received.status, received.complete]).toEqual([200, false]);
     if (what === 'a stall') expect(beginsWithItsBytes(received.body)).toBe(true);
     expect((await ask(one, {})).complete).toBe(true);
+  });
+
+  test('a chunk of a size that is none breaks it, or is 502 when nothing was sent yet', async () => {
+    const received = await ask(one, raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nRIFF\r\nxyz\r\n'));
+    if (received.status === 502) expectErrorIn(one.dialect, received);
+    else expect([received.status, received.complete]).toEqual([200, false]);
+  });
+
+  test('a reset of a body that only the end of the connection delimits breaks it', async () => {
+    const received = await ask(one, raw('HTTP/1.1 200 OK\r\ncontent-type: audio/wav\r\n\r\nRIFFxxxx', 'reset'));
+    if (received.status === 502) expectErrorIn(one.dialect, received);
+    else expect([received.status, received.complete]).toEqual([200, false]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { parseSse } from './frames.ts';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { Received } from './http.ts';
 import type { Operation } from './operations.ts';
 
@@ -25,14 +25,21 @@ const isOpenAIError = (value: Record<string, unknown> | undefined): boolean => {
   return typeof error?.message === 'string' && typeof error.type === 'string' && 'code' in error && 'param' in error;
 };
 
-/** OpenAI's typed streams end with an event of their own, its plain ones with `[DONE]`. */
+/** OpenAI's typed streams end with an event of their own, its plain ones with `[DONE]`; a transcription with either. */
 const lastTypes: Readonly<Record<string, RegExp>> = {
-  responses: /^response\.(completed|incomplete|failed)$/,
   transcription: /^transcript\.text\.done$/,
+  responses: /^response\.(completed|incomplete|failed)$/,
+};
+
+/** The events a client is given: those that are complete. */
+const eventsOf = (text: string): EventSourceMessage[] => {
+  const events: EventSourceMessage[] = [];
+  createParser({ onEvent: (event) => events.push(event) }).feed(text);
+  return events;
 };
 
 const endingOfSse = ({ name, dialect }: Operation, text: string): Ending => {
-  const frames = parseSse(text).filter(({ data }) => data !== undefined);
+  const frames = eventsOf(text);
   const last = frames.at(-1);
   const before = frames.at(-2);
   if (dialect === 'anthropic') {
@@ -45,7 +52,8 @@ const endingOfSse = ({ name, dialect }: Operation, text: string): Ending => {
   const isDone = last?.data === '[DONE]';
   if (isDone && isOpenAIError(json(before?.data))) return 'error';
   const lastType = lastTypes[name];
-  if (!lastType) return isDone ? 'whole' : 'open';
+  if (isDone && name !== 'responses') return 'whole';
+  if (!lastType) return 'open';
   return [before, last].some((frame) => lastType.test(String(json(frame?.data)?.type))) ? 'whole' : 'open';
 };
 
@@ -57,7 +65,6 @@ const endingOfNdjson = (text: string): Ending => {
   return typeof last?.error === 'string' ? 'error' : 'open';
 };
 
-/** @throws {Error} when an event stream does not end at an event's boundary */
 export const endingOf = (one: Operation, { headers, text, complete }: Received): Ending => {
   if (!complete) return 'broken';
   const type = headers['content-type'] ?? '';
@@ -70,7 +77,7 @@ export const endingOf = (one: Operation, { headers, text, complete }: Received):
 export const errorIn = ({ dialect }: Operation, { text }: Received): { message: string; type?: string } => {
   // The line before may be half a one.
   if (dialect === 'ollama') return { message: String(json(text.trimEnd().split('\n').at(-1))?.error) };
-  const frames = parseSse(text).filter(({ data }) => data !== undefined);
+  const frames = eventsOf(text);
   const frame = dialect === 'anthropic' ? frames.at(-1) : frames.at(-2);
   return (json(frame?.data)?.error ?? {}) as { message: string; type?: string };
 };

@@ -1,0 +1,128 @@
+import { endingOf } from '../support/endings.ts';
+import { type Gateway, startGateway } from '../support/gateway.ts';
+import { problemOf } from '../support/in-dialect.ts';
+import { type Operation, operations, pathOf } from '../support/operations.ts';
+import { seeded } from '../support/seeded.ts';
+import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
+import { judge, judgeHeader } from './judge.ts';
+import { mistakeWith } from './mistakes.ts';
+import { createProblems, inLanes, tally } from './tally.ts';
+import { startWeather } from './weather.ts';
+
+export interface LoadOptions {
+  readonly requests: number;
+  /** Requests in flight at a time. */
+  readonly atOnce: number;
+  readonly seed: number;
+}
+
+export interface ChaosReport {
+  readonly seconds: number;
+  readonly statuses: Readonly<Record<string, number>>;
+  /** How successful replies ended (`test/support/endings.ts`). */
+  readonly endings: Readonly<Record<string, number>>;
+  readonly families: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  /** Requests that met more than one worker. */
+  readonly failovers: number;
+  /** Environments that ended before they were told to. */
+  readonly exits: readonly string[];
+  /** Everything that CONTRACT.md does not allow, one line a kind. */
+  readonly problems: readonly string[];
+}
+
+const model = 'chaos';
+const idleMs = 400;
+const firstByteMs = 900;
+/** Less than a first byte's time, more than a busy machine needs to fail over. */
+const keepAliveMs = 500;
+/** The share of requests that are their client's mistake. */
+const mistaken = 0.05;
+
+const load = async (
+  gateway: Gateway,
+  workers: readonly StandIn[],
+  { requests, atOnce, seed }: LoadOptions,
+): Promise<ChaosReport> => {
+  const random = seeded(seed);
+  const weather = startWeather({ workers, random: seeded(seed + 1), spellMs: 150, silenceMs: firstByteMs });
+  const problems = createProblems();
+  const seen: { status: number; ending: string | undefined; family: string; tries: number }[] = [];
+
+  const err = async (one: Operation) => {
+    const { status, path, options, isOurs } = mistakeWith(one, model, random);
+    const received = await gateway.fetch(path, options);
+    const complain = (what: string) =>
+      problems.add(`a mistake of ${status}: ${what}`, `${path}: ${received.text.slice(0, 200)}`);
+    if (received.status !== status) complain(`it is ${received.status}`);
+    const problem = isOurs && problemOf(one.dialect, received.text);
+    if (problem) complain(problem);
+    if (received.headers['x-localai-node'] !== undefined) complain('a node header without a worker');
+    seen.push({ status: received.status, ending: undefined, family: one.family, tries: 0 });
+  };
+
+  const ask = async (one: Operation, n: number) => {
+    const stream = one.streams !== undefined && random() < 0.6;
+    const id = `chaos-${seed}-${n}`;
+    const from = performance.now();
+    const headers = { 'x-correlation-id': id, 'x-session-id': `${n % 97}` };
+    const received = await gateway.fetch(pathOf(one, model), { body: one.body(model, stream), headers });
+    const met = weather.met(id);
+    const last = met.at(-1)?.worker;
+    const wentAway = last !== undefined && weather.wentAway(last, from, performance.now());
+    for (const problem of [judge({ one, received, met, wentAway }), judgeHeader({ one, received, met, wentAway })]) {
+      const way = met.map(({ worker, fault }) => `${worker.name}: ${fault?.name ?? 'well'}`).join(', ');
+      const end = JSON.stringify(received.text.slice(-160));
+      if (problem) problems.add(problem, `${id}, ${one.name}${stream ? ' streamed' : ''}, ${way}, ...${end}`);
+    }
+    const ending = received.status === 200 ? endingOf(one, received) : undefined;
+    seen.push({ status: received.status, ending, family: one.family, tries: met.length });
+  };
+
+  const startedAt = performance.now();
+  await inLanes(requests, atOnce, async (n) => {
+    const one = operations[Math.floor(random() * operations.length)] as Operation;
+    const request = random() < mistaken ? err(one) : ask(one, n);
+    await request.catch((error: Error) => problems.add(`no reply: ${error.message}`, `${n}, ${one.name}`));
+  });
+  const seconds = (performance.now() - startedAt) / 1000;
+  await weather.clear();
+  return {
+    seconds,
+    statuses: tally(seen.map(({ status }) => String(status))),
+    endings: tally(seen.flatMap(({ ending }) => ending ?? [])),
+    families: tally(seen.map(({ family }) => family)),
+    faults: weather.counts(),
+    failovers: seen.filter(({ tries }) => tries > 1).length,
+    exits: gateway.logs.filter((line) => /environment \d+ ended/.test(line)),
+    problems: problems.lines(),
+  };
+};
+
+/**
+ * Six workers under load while faults of every kind are switched on and off at random: what does not agree with
+ * CONTRACT.md is told.
+ */
+export const runChaos = async (options: LoadOptions): Promise<ChaosReport> => {
+  const workers = await Promise.all(
+    ['a', 'b', 'c', 'd', 'e', 'f'].map((name, at) =>
+      // Some close idle connections as uvicorn does, only sooner.
+      startWorker({ name: `w${name}`, models: [model], ...(at % 3 === 0 && { idleCloseMs: 80 }) }),
+    ),
+  );
+  const gateway = await startGateway({
+    workers,
+    env: {
+      GATEWAY_MAX_ATTEMPTS: '6',
+      GATEWAY_IDLE_TIMEOUT_SECONDS: `${idleMs / 1000}`,
+      GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: `${firstByteMs / 1000}`,
+      GATEWAY_KEEPALIVE_SECONDS: `${keepAliveMs / 1000}`,
+    },
+  });
+  try {
+    return await load(gateway, workers, options);
+  } finally {
+    await gateway.close();
+    await Promise.all(workers.map((worker) => worker.close()));
+  }
+};

@@ -1,0 +1,62 @@
+import '../support/quiet.ts';
+import { parseArgs } from 'node:util';
+import { runChaos } from './chaos.ts';
+import { type Closing, measureClosing } from './closing.ts';
+import { type FuzzReport, fuzzRequests } from './fuzz-requests.ts';
+import { fuzzStreams } from './fuzz-streams.ts';
+import { huntLeaks } from './leaks.ts';
+
+/**
+ * `npm run chaos [-- --requests=10000 --inputs=100000 --seed=1]`: everything in the long form. Exits with 1 when
+ * anything came out that CONTRACT.md does not allow.
+ */
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '10000' },
+    inputs: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    'at-once': { type: 'string', default: '64' },
+  },
+});
+const [requests, inputs, seed, atOnce] = [values.requests, values.inputs, values.seed, values['at-once']].map(Number);
+if (!requests || !inputs || seed === undefined || Number.isNaN(seed) || !atOnce) throw new Error('numbers are needed');
+
+const problems: string[] = [];
+const list = (counts: Readonly<Record<string, number>>) =>
+  Object.entries(counts)
+    .map(([name, count]) => `${name}: ${count}`)
+    .join(', ');
+const tell = (title: string, lines: readonly string[], found: readonly string[]) => {
+  problems.push(...found);
+  console.log([`\n${title}`, ...lines, ...found.map((problem) => `PROBLEM ${problem}`)].join('\n  '));
+};
+
+console.log(`seed ${seed}`);
+const chaos = await runChaos({ requests, atOnce, seed });
+tell(
+  `chaos: ${requests} requests, ${atOnce} at a time, over six workers, in ${chaos.seconds.toFixed(1)} s`,
+  [
+    `statuses   ${list(chaos.statuses)}`,
+    `endings    ${list(chaos.endings)}`,
+    `families   ${list(chaos.families)}`,
+    `faults met ${list(chaos.faults)}`,
+    `failovers  ${chaos.failovers}; environments that ended: ${chaos.exits.length}`,
+  ],
+  [...chaos.problems, ...chaos.exits],
+);
+
+const leaks = await huntLeaks({ requests, atOnce, seed });
+tell(`switched off: ${requests} answers searched for names`, [`statuses   ${list(leaks.statuses)}`], leaks.leaks);
+
+const fuzzed = (what: string, { reached, outcomes, problems: found }: FuzzReport, count: number) =>
+  tell(`fuzz: ${count} ${what}, ${reached} came to a worker`, [`outcomes   ${list(outcomes)}`], found);
+const streams = Math.round(inputs * 0.3);
+fuzzed('requests', await fuzzRequests({ inputs: inputs - streams, seed }), inputs - streams);
+fuzzed('streams of workers', await fuzzStreams({ inputs: streams, seed }), streams);
+
+const times = ({ family, clientMs, deadlineMs }: Closing) =>
+  `${family.padEnd(10)} client left ${clientMs.toFixed(0)} ms, deadline ${deadlineMs.toFixed(0)} ms`;
+tell('from abort to the worker seeing its connection closed', (await measureClosing()).map(times), []);
+
+console.log(problems.length === 0 ? '\nno problems' : `\n${problems.length} kinds of problems`);
+process.exitCode = problems.length === 0 ? 0 : 1;
