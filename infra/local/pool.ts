@@ -31,6 +31,8 @@ export interface Pool {
 }
 
 interface Waiter {
+  /** Wall clock of its arrival, ms since 1970. */
+  readonly since: number;
   take(environment: Environment): void;
   reject(error: Error): void;
 }
@@ -67,7 +69,7 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
     leave(idle, environment);
     // A start that failed is the answer to the request that asked for it.
     if (!warm.delete(environment)) waiters.shift()?.reject(reason);
-    startForWaiters();
+    serveWaiters();
   };
 
   const start = () => {
@@ -80,12 +82,16 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
     starts.add(started);
   };
 
-  /** A client's next request may come before its last environment asked for work: that is worth a moment. */
-  const startForWaiters = (patient = true) => {
-    const finishing = patient ? [...all].filter(({ state }) => state === 'finishing').length : 0;
-    if (finishing && waiters.length) setTimeout(() => startForWaiters(false), PATIENCE_MS);
+  /** A client's next request may come before its last environment asked for work: that one is worth a moment. */
+  const serveWaiters = () => {
+    const finishing = [...all].filter(({ state }) => state === 'finishing').length;
+    const recently = Date.now() - PATIENCE_MS;
+    const patient = Math.min(finishing, waiters.filter(({ since }) => since > recently).length);
+    for (let n = waiters.length - patient; n > 0 && idle.length > 0; n -= 1) {
+      waiters.shift()?.take(idle.pop() as Environment);
+    }
     const room = limits.maxEnvironments - all.size - starts.size;
-    const coming = all.size - warm.size + starts.size + finishing;
+    const coming = all.size - warm.size + starts.size + patient;
     for (let n = Math.min(room, waiters.length - coming); n > 0 && !closed; n -= 1) start();
   };
 
@@ -105,6 +111,7 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
       return new Promise((resolve, reject) => {
         const take = (environment: Environment) => {
           clearTimeout(timer);
+          clearTimeout(patience);
           signal.removeEventListener('abort', onAbort);
           const onLeft = () =>
             environment.kill(failed('Client.Left', 'the client left before the answer was complete'));
@@ -113,19 +120,19 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
         };
         const giveUp = (error: Error) => {
           clearTimeout(timer);
+          clearTimeout(patience);
           leave(waiters, waiter);
           reject(error);
         };
         const onAbort = () => giveUp(failed('Client.Left', 'the client left the queue'));
         const onTooLong = () => giveUp(new ThrottledError(`no environment came free in ${limits.queueSeconds} s`));
-        const waiter: Waiter = { take, reject: giveUp };
+        const waiter: Waiter = { since: Date.now(), take, reject: giveUp };
         const timer = setTimeout(onTooLong, limits.queueSeconds * 1000);
+        const patience = setTimeout(serveWaiters, PATIENCE_MS + 1);
         if (closed) return giveUp(failed('Runtime.ExitError', 'the platform is shutting down'));
         signal.addEventListener('abort', onAbort, { once: true });
-        const environment = idle.pop();
-        if (environment) return take(environment);
         waiters.push(waiter);
-        startForWaiters();
+        serveWaiters();
       });
     },
     environments: () => [...all],

@@ -359,10 +359,21 @@ const onRuntime = (runtime: Runtime) => () => {
       expect(pids.size).toBe(1);
     });
 
-    it('that still have something to do behind their answer are waited for', async () => {
+    it('that still have something to do behind their answer are waited for, a moment, though another one is idle', async () => {
+      await using gate = await startGate();
       await using fixture = await startFixture(['linger'], { runtime });
+      const gated = `/linger?ms=0&gate=${quoted(gate.url)}`;
+      const both = [fixture.fetch(gated), fixture.fetch(gated)];
+      expect(await until(() => gate.waiting.length === 2)).toBe(true);
+      gate.open();
+      await Promise.all(both);
+      expect(await until(() => fixture.platform.environments().every(({ state }) => state === 'frozen'))).toBe(true);
+
       const first = await fixture.fetch('/linger?ms=400');
-      expect((await fixture.fetch('/linger?ms=0')).text).toBe(first.text);
+      const second = await fixture.fetch('/linger?ms=60000');
+      expect([second.status, second.text]).toEqual([200, first.text]);
+      expect((await fixture.fetch('/linger?ms=0')).text).not.toBe(first.text);
+      expect(fixture.platform.environments()).toHaveLength(2);
     });
 
     it('see Lambda\u2019s variables, their own and those given, and nothing else of the runner', async () => {
