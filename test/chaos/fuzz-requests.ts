@@ -24,6 +24,8 @@ export interface FuzzReport {
 
 const families = ['openai', 'anthropic', 'ollama', 'audio', 'images', 'rerank', 'vad', 'nodes'] as const;
 const nodeId = 'node-of-fuzz';
+/** Tells a witness which input this is: correlation ids are the inputs' own. */
+const marking = 'x-input';
 
 /** CONTRACT.md section 2: what never reaches a worker. `connection` is the gateway's own, and so is `host`. */
 const forbidden = new Set([
@@ -75,7 +77,7 @@ const startWitness = async () => {
   let host = '';
   const server = createServer(async (message, response) => {
     const body = Buffer.concat(await message.toArray());
-    seen.set(String(message.headers['x-correlation-id']), judgeSeen(message, body.length, host));
+    seen.set(String(message.headers[marking]), judgeSeen(message, body.length, host));
     response.setHeader('content-type', 'application/json');
     response.end('{"data":[],"done":true}');
   });
@@ -108,8 +110,8 @@ export const fuzzRequests = async ({ inputs, seed }: FuzzOptions): Promise<FuzzR
         functions.find((one) => one.family === family) ?? (functions[0] as (typeof functions)[0]);
       let problem: string | undefined;
       try {
-        const capture = await invoke(request);
-        const id = String(capture.prelude?.headers['x-correlation-id']);
+        const id = String(from + n);
+        const capture = await invoke({ ...request, headers: { ...request.headers, [marking]: id } });
         const wasSeen = witness.seen.has(id);
         const wrong = witness.seen.get(id);
         problem = wrong ? `a worker saw ${wrong}` : judgeAnswer(its, request, capture, wasSeen);
