@@ -114,6 +114,32 @@ const askTogether = async (gateway: Gateway, workers: readonly StandIn[], count:
   for (const worker of workers) worker.behave(undefined);
   return statuses;
 };
+/**
+ * Starts environments that have read no configuration: health needs none. On Lambda each has a processor of its own;
+ * here they are held until all are there, and then start a few at a time.
+ */
+const startEnvironments = async (gateway: Gateway, count: number): Promise<void> => {
+  const environments = () => gateway.environments('openai');
+  const held = new Set<number>();
+  const answers = Promise.all(Array.from({ length: count }, () => gateway.fetch('/healthz')));
+  const areAllHeld = () => {
+    for (const { pid, state } of environments()) {
+      if (state !== 'starting' || held.has(pid)) continue;
+      process.kill(pid, 'SIGSTOP');
+      held.add(pid);
+    }
+    return environments().length === count;
+  };
+  expect(await until(areAllHeld, 60_000)).toBe(true);
+  const waiting = [...held];
+  while (waiting.length > 0) {
+    const few = new Set(waiting.splice(0, 8));
+    for (const pid of few) process.kill(pid, 'SIGCONT');
+    const areUp = () => environments().every(({ pid, state }) => !few.has(pid) || state === 'frozen');
+    expect(await until(areUp, 60_000)).toBe(true);
+  }
+  expect((await answers).filter(({ status }) => status !== 200)).toEqual([]);
+};
 interface Node {
   readonly id: string;
   readonly address: string;
@@ -347,17 +373,27 @@ describe('an AWS that fails', () => {
     expect(aws.calls.filter(({ outcome }) => outcome === 'ThrottlingException').length).toBeGreaterThan(200);
   }, 60_000);
 
-  test('200 cold starts begun together against an SSM limited to 40 calls a second: no 5xx', async () => {
+  test('200 environments that read their first configuration together, 40 calls a second: no 5xx', async () => {
     const [worker] = (await startWorkers(1)) as [StandIn];
     describeService([worker]);
     setTasks(taskOf(worker));
-    const gateway = await gatewayWith(10, { limits: { maxEnvironments: 200, queueSeconds: 120 } });
+    const count = 200;
+    const gateway = await gatewayWith(10, { limits: { maxEnvironments: count, queueSeconds: 120 } });
     await register(gateway);
-    aws.fault('ssm', { kind: 'throttled', perSecond: 40, burst: 1 });
-    const received = await askTogether(gateway, [worker], 200);
+    aws.forgetCalls();
+    await startEnvironments(gateway, count);
+    expect(aws.count()).toBe(0);
+
+    aws.fault('ssm', { kind: 'throttled', perSecond: 40 });
+    const received = await askTogether(gateway, [worker], count);
     expect(received.filter((status) => status !== 200)).toEqual([]);
-    expect(gateway.environments('openai')).toHaveLength(200);
-  }, 180_000);
+    expect(gateway.environments('openai')).toHaveLength(count);
+    // How many were throttled is the machine's matter: a busy one sends them late. The test above sees to that.
+    const reads = aws.calls.filter(({ outcome }) => outcome === 'ok');
+    expect(reads).toHaveLength(count);
+    const [first = 0, last = 0] = [reads.at(0)?.at, reads.at(-1)?.at];
+    process.stdout.write(`200 first reads: ${aws.calls.length} calls, the last served after ${last - first} ms\n`);
+  }, 300_000);
 });
 
 describe('expose-node-header', () => {
