@@ -11,8 +11,8 @@ const model = 'test-model';
 const size = 150_000_000;
 const speech = operation('speech');
 const chat = operation('chat');
-/** What two pairs of sockets and the front's own buffers hold between a worker and a client. */
-const underway = 40_000_000;
+/** What three pairs of sockets, grown by the kernel as it likes, hold between a worker and a client. */
+const underway = 80_000_000;
 
 let worker: StandIn;
 let gateway: Gateway;
