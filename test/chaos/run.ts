@@ -2,6 +2,7 @@ import '../support/quiet.ts';
 import { parseArgs } from 'node:util';
 import { runChaos } from './chaos.ts';
 import { type Closing, measureClosing } from './closing.ts';
+import { measureFootprint } from './footprint.ts';
 import { type FuzzReport, fuzzRequests } from './fuzz-requests.ts';
 import { fuzzStreams } from './fuzz-streams.ts';
 import { huntLeaks } from './leaks.ts';
@@ -57,6 +58,7 @@ fuzzed('streams of workers', await fuzzStreams({ inputs: streams, seed }), strea
 const times = ({ family, clientMs, deadlineMs }: Closing) =>
   `${family.padEnd(10)} client left ${clientMs.toFixed(0)} ms, deadline ${deadlineMs.toFixed(0)} ms`;
 tell('from abort to the worker seeing its connection closed', (await measureClosing()).map(times), []);
+tell('memory of one environment', await measureFootprint(), []);
 
 console.log(problems.length === 0 ? '\nno problems' : `\n${problems.length} kinds of problems`);
 process.exitCode = problems.length === 0 ? 0 : 1;
