@@ -239,6 +239,9 @@ describe('the registrar', () => {
     expect(worker.requests[0]?.headers.authorization).toBe('Bearer worker-secret');
   });
 
+  const callsByOperation = () =>
+    [...new Set(aws.calls.map(({ operation }) => operation))].map((name) => `${name} ${aws.count(name)}`);
+
   test('1,000 tasks in 10 services: in time, in whole, in few calls', async () => {
     const servers: Server[] = [];
     const answer = JSON.stringify({ object: 'list', data: [{ id: model, object: 'model', owned_by: 'vllm' }] });
@@ -278,15 +281,20 @@ describe('the registrar', () => {
     expect(aws.ssm.writes).toHaveLength(count + 1);
     expect(Math.max(...aws.ssm.writes.map(({ value }) => value.length))).toBeLessThanOrEqual(4_096);
     expect(aws.count('ListTasks') + aws.count('DescribeTasks')).toBeLessThanOrEqual(30);
+    const sizes = aws.ssm.writes.map(({ value }) => value.length);
+    const figures = [`${report.milliseconds} ms`, ...callsByOperation(), `${count} shards`, `bytes ${sizes.join(' ')}`];
 
     aws.forgetCalls();
-    expect(await register(gateway)).toMatchObject({ outcome: 'unchanged' });
+    const again = await register(gateway);
+    expect(again).toMatchObject({ outcome: 'unchanged' });
     expect(aws.count('PutParameter')).toBe(0);
+    figures.push(`unchanged: ${again.milliseconds} ms`, ...callsByOperation());
 
     aws.forgetCalls();
     expect(await ask(gateway)).toMatchObject({ status: 200 });
     expect(aws.count()).toBe(1 + Math.ceil((count - 2) / 10));
     expect(aws.count('GetParameters')).toBe(aws.count());
+    process.stdout.write(`1,000 tasks: ${figures.join(', ')}; cold start: ${aws.count()} calls\n`);
     expect(await nodesOf(gateway)).toHaveLength(1_000);
   }, 120_000);
 });
@@ -412,16 +420,19 @@ describe('expose-node-header', () => {
   };
 
   test('flips both ways in a running gateway, within three cache times', async () => {
-    const ttl = 0.3;
+    const ttl = 1;
     const { node } = await arrange(ttl);
+    const took: number[] = [];
     expect(await node()).toMatch(/^[0-9a-f-]{36}$/);
     for (const value of ['false', 'true', 'nonsense', 'true', ' false\n']) {
       const expected = value === 'true';
       put('runtime/expose-node-header', value);
       const since = performance.now();
       expect(await until(async () => ((await node()) !== undefined) === expected)).toBe(true);
-      expect(performance.now() - since).toBeLessThan(3_000 * ttl);
+      took.push(Math.round(performance.now() - since));
     }
+    process.stdout.write(`flips in a running gateway, cache time ${ttl} s: ${took.join(', ')} ms\n`);
+    expect(Math.max(...took)).toBeLessThan(3_000 * ttl);
   });
 
   test('is right on the very first request of an environment frozen for ten cache times', async () => {
@@ -437,7 +448,9 @@ describe('expose-node-header', () => {
       expect(gateway.environments('openai')).toEqual([before]);
       const since = performance.now();
       expect((await node()) !== undefined).toBe(value === 'true');
-      expect(performance.now() - since).toBeLessThan(600);
+      const took = performance.now() - since;
+      process.stdout.write(`flip in a frozen environment: right on its first request, after ${took.toFixed(0)} ms\n`);
+      expect(took).toBeLessThan(600);
       expect(gateway.environments('openai')[0]?.pid).toBe(before?.pid);
     }
   });
