@@ -28,7 +28,7 @@ const { values: options } = parseArgs({
 });
 const { quick } = options;
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const rounds = Number(options.rounds ?? (quick ? 3 : 11));
+const rounds = Number(options.rounds ?? (quick ? 3 : 9));
 const only = options.only?.split(',');
 const out = join(root, options.out ?? (quick || only ? 'dist/bench' : 'docs'));
 /** What a quick run leaves out. */
@@ -80,7 +80,7 @@ if (isWanted('cold start')) {
 let smallest: Awaited<ReturnType<typeof smallestMemory>>;
 if (isWanted('memory')) {
   say('memory');
-  results.memory = await measureMemory(paths, quick ? 1 : 7);
+  results.memory = await measureMemory(paths, quick ? 1 : 5);
   if (!quick) smallest = await smallestMemory(paths);
   noteLoad();
 }
