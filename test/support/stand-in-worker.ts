@@ -137,7 +137,10 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
   const listen = async () => {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(port, host, () => resolve());
+      server.listen(port, host, () => {
+        server.off('error', reject);
+        resolve();
+      });
     });
     port = (server.address() as AddressInfo).port;
   };
