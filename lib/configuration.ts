@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import { digestKey } from './discovery/keys.ts';
+import { digestKey, noKey } from './discovery/keys.ts';
 import type { Snapshot, Source } from './discovery/source.ts';
 import { createSsmSource } from './discovery/ssm.ts';
 import { createStaticSource, type ReadText, withModels } from './discovery/static.ts';
@@ -55,8 +55,9 @@ export const usable = async (source: Source, config: Config, request: GatewayReq
     throw new UnavailableError('No workers are configured.', 30);
   }
   // Whoever showed a key has a snapshot already; `/readyz` asks for nobody in particular.
-  if (!request.snapshot && snapshot.apiKeys.length === 0 && !isOpen(snapshot, 'key', config.allowAnonymous)) {
-    throw new UnavailableError('No API key is configured, so nobody may call.', 30);
+  const hasKey = snapshot.apiKeys.some((key) => key !== noKey);
+  if (!request.snapshot && !hasKey && !isOpen(snapshot, 'key', config.allowAnonymous)) {
+    throw new UnavailableError('No usable API key is configured, so nobody may call.', 30);
   }
   return snapshot;
 };

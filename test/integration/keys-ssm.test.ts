@@ -90,6 +90,7 @@ describe('api-keys', () => {
     for (const GATEWAY_ALLOW_ANONYMOUS of [undefined, 'true']) {
       const gateway = await gatewayWith({ GATEWAY_ALLOW_ANONYMOUS });
       for (const key of [undefined, 'sk-1', value.trim() || 'x']) expect(await ask(gateway, key)).toBe(401);
+      expect((await gateway.fetch('/readyz')).status).toBe(503);
       expect(gateway.logs.join('\n')).toContain(`${prefix}/runtime/api-keys`);
       expect(gateway.logs.join('\n')).not.toContain('sk-1');
     }
