@@ -74,6 +74,7 @@ export const toSvg = ({ circumstances, results }: Report): string => {
   }
   const width = 40 + columns * WIDTH + 30;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" viewBox="0 0 ${width} ${y}" font-family="sans-serif" font-size="12">
+<title>Benchmark of the gateway against the bare handler and peers</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="20" y="26" font-size="15">${escaped(`${date}, ${command}, commit ${commit}: medians, whiskers from lowest to highest round`)}</text>
 ${placed.join('\n')}
