@@ -66,7 +66,7 @@ describe('first byte', () => {
     const workers = await Promise.all(
       ['alpha', 'beta', 'gamma'].map((name) => startWorker({ name, models: [model] }).then(keep)),
     );
-    const env = { GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: '0.2', GATEWAY_MAX_ATTEMPTS: '3' };
+    const env = { GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: '0.6', GATEWAY_MAX_ATTEMPTS: '3' };
     const gateway = keep(await startGateway({ workers, functions: ['openai', 'ollama', 'rerank'], env }));
     for (const one of ['chat', 'ollama chat', 'rerank'].map(operation)) {
       for (const worker of workers) {
@@ -78,12 +78,12 @@ describe('first byte', () => {
       const endedAt = performance.now();
       expectErrorIn(one.dialect, received);
       expect(received.status).toBe(504);
-      expect(endedAt - startedAt).toBeGreaterThanOrEqual(390);
+      expect(endedAt - startedAt).toBeGreaterThanOrEqual(1190);
       const seen = workers.flatMap(({ requests, name }) => requests.map((request) => ({ request, name })));
       expect(seen).toHaveLength(2);
       seen.sort((a, b) => a.request.receivedAt - b.request.receivedAt);
       expect(received.headers['x-localai-node']).toBe(`node-${seen[1]?.name}`);
-      for (const { request } of seen) expect((await request.closed) - endedAt).toBeLessThan(200);
+      for (const { request } of seen) expect((await request.closed) - endedAt).toBeLessThan(500);
     }
   });
 
@@ -91,7 +91,7 @@ describe('first byte', () => {
     const workers = await Promise.all(
       ['alpha', 'beta'].map((name) => startWorker({ name, models: [model] }).then(keep)),
     );
-    const env = { GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: '0.2', GATEWAY_POLICY: 'random' };
+    const env = { GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: '0.6', GATEWAY_POLICY: 'random' };
     const gateway = keep(await startGateway({ workers, functions: ['openai'], env }));
     workers[0]?.behave(stallAfter(-1));
     for (let turn = 0; turn < 12; turn += 1) {
