@@ -3,15 +3,31 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from '../infra/build.js';
 
-/** `npm test`: bundles the functions as for deployment, then runs jest with whatever arguments were given. */
+/**
+ * `npm test`: bundles the functions as for deployment, then runs jest. Without arguments, in two parts: the unit tests
+ * over both cores, then everything that starts functions as processes of their own, one file at a time: those tests
+ * keep time limits, and two of them at once would only measure each other. Arguments go to one jest as they are.
+ */
 const root = fileURLToPath(new URL('..', import.meta.url));
-
-await build();
 const jest = createRequire(import.meta.url).resolve('jest/bin/jest');
 // ESM in jest needs the flag; some dependencies (middy) are ESM only.
 const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-const child = spawn(process.execPath, [...flags, jest, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' });
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
-child.once('exit', (code, signal) => {
-  process.exitCode = signal ? 1 : (code ?? 1);
-});
+
+let stopped = false;
+const run = (args: readonly string[]): Promise<number> =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, [...flags, jest, ...args], { cwd: root, stdio: 'inherit' });
+    const stop = (signal: NodeJS.Signals) => {
+      stopped = true;
+      child.kill(signal);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+    child.once('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+  });
+
+await build();
+const given = process.argv.slice(2);
+const parts = given.length > 0 ? [given] : [['test/unit'], ['--runInBand', 'test/(contract|integration|clients)']];
+const codes: number[] = [];
+for (const part of parts) if (!stopped) codes.push(await run(part));
+process.exitCode = codes.length === parts.length && codes.every((code) => code === 0) ? 0 : 1;

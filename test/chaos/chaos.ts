@@ -32,10 +32,10 @@ export interface ChaosReport {
 }
 
 const model = 'chaos';
-const idleMs = 400;
-const firstByteMs = 900;
+const idleMs = 1000;
+const firstByteMs = 2500;
 /** Less than a first byte's time, more than a busy machine needs to fail over. */
-const keepAliveMs = 500;
+const keepAliveMs = 1200;
 /** The share of requests that are their client's mistake. */
 const mistaken = 0.05;
 

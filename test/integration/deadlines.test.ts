@@ -103,8 +103,8 @@ describe('first byte', () => {
 });
 
 describe("Lambda's deadline", () => {
-  const timeoutSeconds = 3;
-  const marginMs = 2200;
+  const timeoutSeconds = 4;
+  const marginMs = 2400;
   const limitMs = timeoutSeconds * 1000 - marginMs;
   let worker: StandIn;
   let gateway: Gateway;
