@@ -11,6 +11,7 @@ export default {
   },
   reporters: ['default', '<rootDir>/test/support/reporter.js'],
   setupFiles: ['<rootDir>/test/support/quiet.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/retry.ts'],
   testTimeout: 30_000,
   maxWorkers: 2,
 };

@@ -88,7 +88,9 @@ describe.each(each(sse))('%s', (_, one) => {
     const { worker } = firstDoes(holdAt(2, release.promise));
     const reply = await ask(one);
     const so = await reply.until(keepAliveOf(one).repeat(2));
-    expect(so).toBe(sentBy(worker()).toString() + keepAliveOf(one).repeat(2));
+    // A busy test may find a third one there already.
+    expect(so.replaceAll(keepAliveOf(one), '')).toBe(sentBy(worker()).toString());
+    expect(so.endsWith(keepAliveOf(one).repeat(2))).toBe(true);
     release.resolve();
     const received = await reply.all();
     expect(endingOf(one, received)).toBe('whole');
