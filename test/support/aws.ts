@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type ContainerService, createContainerService } from './aws/container-service.ts';
 import { AwsError, createFault, type Effect, type Fault } from './aws/fault.ts';
 import { createParameterStore, type ParameterStore } from './aws/parameter-store.ts';
 import { type Credentials, verifySignature } from './aws/signature.ts';
+import { listenOnLoopback } from './loopback.ts';
 
 export interface AwsOptions {
   /** Default eu-central-1. */
@@ -101,12 +101,7 @@ export const startAws = async (options: AwsOptions = {}): Promise<Aws> => {
       answer(status, JSON.stringify({ __type: type, message }));
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const close = async () => {
-    server.closeAllConnections();
-    if (server.listening) await new Promise((resolve) => server.close(resolve));
-  };
+  const { url, close } = await listenOnLoopback(server);
 
   return {
     url,

@@ -1,18 +1,6 @@
 import { expect } from '@jest/globals';
 import type { Received } from './http.ts';
-
-const anthropicTypes = [
-  'invalid_request_error',
-  'authentication_error',
-  'billing_error',
-  'permission_error',
-  'not_found_error',
-  'request_too_large',
-  'rate_limit_error',
-  'api_error',
-  'timeout_error',
-  'overloaded_error',
-];
+import { anthropicTypes } from './in-dialect.ts';
 
 /** Asserts that a reply is an error in the caller's dialect, as CONTRACT.md section 5 has it. @returns its message */
 export const expectErrorIn = (dialect: 'openai' | 'anthropic' | 'ollama', received: Received): string => {

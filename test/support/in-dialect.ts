@@ -1,5 +1,5 @@
-/** What CONTRACT.md section 5 says of an error body, as a plain question: for loads too large for one assertion each. */
-const anthropicTypes = new Set([
+/** Anthropic's own error types (API reference, "Errors"). */
+export const anthropicTypes = new Set([
   'invalid_request_error',
   'authentication_error',
   'billing_error',
@@ -14,7 +14,10 @@ const anthropicTypes = new Set([
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
-/** @returns what is wrong with an error body in a dialect; `undefined` when nothing is. */
+/**
+ * What CONTRACT.md section 5 says of an error body, as a plain question: for loads too large for one assertion each.
+ * @returns what is wrong with an error body in a dialect; `undefined` when nothing is.
+ */
 export const problemOf = (dialect: 'openai' | 'anthropic' | 'ollama', text: string): string | undefined => {
   let body: Record<string, unknown>;
   try {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Busboy } from '@fastify/busboy';
 import type { Credentials } from './aws/signature.ts';
+import { listenOnLoopback } from './loopback.ts';
 import { type SizeRange, verifyPost } from './s3/policy.ts';
 import { S3Refusal } from './s3/refusal.ts';
 import { verifyRequest } from './s3/signature.ts';
@@ -237,12 +237,7 @@ export const startS3 = async ({ bucket, region = 'eu-central-1', credentials: gi
       response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>${escaped(message)}</Message></Error>`);
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const close = async () => {
-    server.closeAllConnections();
-    if (server.listening) await new Promise((resolve) => server.close(resolve));
-  };
+  const { url, close } = await listenOnLoopback(server);
 
   return {
     url,
