@@ -123,6 +123,8 @@ export const stallAfter = (parts: number): Behaviour => ({
     if (parts >= 0) {
       sendHead(exchange, answer);
       await writeAll(exchange, answer.parts.slice(0, parts));
+      // By its length the answer is over: the client may send the next request, which must not wait behind this one.
+      if (!answer.streamed && parts >= answer.parts.length) return end(exchange);
     }
     await exchange.gone;
   },
