@@ -5,6 +5,7 @@ import type { GatewayRequest } from './http/event.ts';
 import type { PrimedBody } from './relay.ts';
 import type { Route, Router } from './router/router.ts';
 import { timeLimit } from './time-limit.ts';
+import { createChunkReader, nothingMore } from './upstream/chunk-reader.ts';
 import { type Upstream, UpstreamFailure, type UpstreamResponse } from './upstream/client.ts';
 import { type Outcome, retryAfterSeconds, verdict } from './upstream/failover.ts';
 import { localLocation, toClient, toWorker } from './upstream/headers.ts';
@@ -55,32 +56,18 @@ const isLines = (headers: UpstreamResponse['headers']) =>
   /^application\/x-ndjson\b/i.test(headers['content-type'] ?? '');
 
 const prime = async ({ status, headers, body, discard }: UpstreamResponse) => {
-  const iterator = body[Symbol.asyncIterator]();
-  const rest: AsyncIterator<Uint8Array> = {
-    next: () => iterator.next(),
-    // Not the iterator's own: that one waits behind a pending read, and a stalled worker never ends it.
-    return: async () => {
-      discard();
-      return { done: true, value: undefined };
-    },
-  };
-  const first = await rest.next();
+  const rest = createChunkReader(body, discard);
+  const first = await rest.read();
   // A stream without a single event has not begun.
-  if (first.done && status === 200 && (isEventStream(headers) || isLines(headers))) {
+  if (!first && status === 200 && (isEventStream(headers) || isLines(headers))) {
     throw new UpstreamFailure('reset', true);
   }
-  const primed: PrimedBody = { first: first.done ? [] : [first.value], rest };
+  const primed: PrimedBody = { first: first ? [first] : [], rest };
   return status === 200 && isEventStream(headers) ? holdFirstEvent(primed) : { body: primed, error: undefined };
 };
 
 const isJson = ({ status, headers }: UpstreamResponse) =>
   status === 200 && /^application\/json\b/i.test(headers['content-type'] ?? '');
-
-/** A body that is here already. */
-const bodyOf = (bytes: Buffer): PrimedBody => ({
-  first: [bytes],
-  rest: { next: async () => ({ done: true, value: undefined }) },
-});
 
 /** What the client is told when nobody could answer. */
 const exhausted = (outcome: Outcome): GatewayError => {
@@ -144,7 +131,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       const bytes = await whole(target, body).catch((cause) => {
         throw new UpstreamFailure(cause instanceof TimeoutError ? 'timeout' : 'reset', true, cause);
       });
-      return { outcome, response, body: bodyOf(bytes), isChanged: true };
+      return { outcome, response, body: { first: [bytes], rest: nothingMore }, isChanged: true };
     } catch (cause) {
       // The request's own body could not be read: no worker's fault, and none would fare better.
       if (cause instanceof GatewayError) throw cause;

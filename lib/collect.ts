@@ -19,15 +19,15 @@ export const collect = async (body: PrimedBody, { signal, idleMs, maxBytes }: Co
   let length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   try {
     for (;;) {
-      const next = await orSilent(body.rest.next(), idleMs);
-      if (isSilent(next)) throw idleError();
-      if (next.done) return Buffer.concat(chunks);
-      chunks.push(next.value);
-      length += next.value.length;
+      const chunk = await orSilent(body.rest.read(), idleMs);
+      if (isSilent(chunk)) throw idleError();
+      if (!chunk) return Buffer.concat(chunks);
+      chunks.push(chunk);
+      length += chunk.length;
       if (length > maxBytes) throw new RangeError(`more than ${maxBytes} bytes`);
     }
   } catch (cause) {
-    body.rest.return?.().catch(() => {});
+    body.rest.stop();
     if (signal.aborted) throw reasonOf(signal);
     throw cause instanceof GatewayError ? cause : cutError(cause);
   }

@@ -68,8 +68,8 @@ export const holdFirstEvent = async (
       return { body: { ...body, first }, error: undefined };
     const event = await firstEvent(text);
     if (event) return { body: { ...body, first }, error: event.error };
-    const next = await body.rest.next();
-    if (next.done) return { body: { ...body, first }, error: (await firstEvent(`${text}\n\n`))?.error };
-    first.push(next.value);
+    const next = await body.rest.read();
+    if (!next) return { body: { ...body, first }, error: (await firstEvent(`${text}\n\n`))?.error };
+    first.push(next);
   }
 };

@@ -7,7 +7,7 @@ import type { TakeUploads } from './endpoints/uploaded-files.ts';
 import { engineOf } from './engines/index.ts';
 import type { GatewayRequest } from './http/event.ts';
 import type { PeekFields } from './http/multipart.ts';
-import type { Reply } from './http/reply.ts';
+import type { Reply, WriteBody } from './http/reply.ts';
 import { createImages } from './images.ts';
 import { keptAlive } from './kept-alive.ts';
 import { createReplier, formatOf } from './reply.ts';
@@ -115,8 +115,7 @@ export const createInference = (parts: InferenceParts) => {
         correlationId: request.id,
         limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ERROR_BYTES },
         relayed: async (answered) =>
-          formatOf(endpoint, answered) &&
-          ((await replyWith(answered, inference, request)).body as AsyncIterable<Uint8Array>),
+          formatOf(endpoint, answered) && ((await replyWith(answered, inference, request)).body as WriteBody),
       }),
     };
   };

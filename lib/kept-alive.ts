@@ -2,15 +2,14 @@ import type { Answered, Attempts } from './attempts.ts';
 import { type CollectOptions, collect } from './collect.ts';
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, UpstreamError } from './errors.ts';
+import type { WriteBody } from './http/reply.ts';
 import { withoutLoadingNode } from './model-loading.ts';
 import { isSilent, orSilent } from './silence.ts';
-
-type Chunk = string | Uint8Array;
 
 /** A worker's error that came too late for a status of its own. */
 const lateError = async ({ status, body }: Answered, limits: CollectOptions): Promise<GatewayError> => {
   if (status < 400) {
-    body.rest.return?.().catch(() => {});
+    body.rest.stop();
     return new UpstreamError('The worker did not stream.');
   }
   let message = 'The worker answered with an error.';
@@ -30,34 +29,32 @@ export interface KeptAliveOptions {
   /** For the body of an error that came late. */
   readonly limits: CollectOptions;
   /** Turns the late answer into the stream that was promised; `undefined` when it is none. */
-  readonly relayed: (answered: Answered) => Promise<AsyncIterable<Chunk> | undefined>;
+  readonly relayed: (answered: Answered) => Promise<WriteBody | undefined>;
 }
 
 /**
  * The body of a stream whose head left with a keep-alive, before the worker said anything: there is no way back to
  * another worker or status, so whatever goes wrong is told inside the stream (CONTRACT.md 6).
  */
-export async function* keptAlive(
-  attempts: Attempts,
-  options: KeptAliveOptions,
-): AsyncGenerator<Chunk, void, undefined> {
-  const { format, keepAliveMs, correlationId, limits, relayed } = options;
-  const keepAlive = format.keepAlive ?? '';
-  let body: AsyncIterable<Chunk> | undefined;
-  try {
-    yield keepAlive;
-    let answered = await orSilent(attempts.answered, keepAliveMs);
-    while (isSilent(answered)) {
-      yield keepAlive;
-      answered = await orSilent(attempts.answered, keepAliveMs);
+export const keptAlive =
+  (attempts: Attempts, { format, keepAliveMs, correlationId, limits, relayed }: KeptAliveOptions): WriteBody =>
+  async (sink) => {
+    const keepAlive = format.keepAlive ?? '';
+    let body: WriteBody | undefined;
+    try {
+      sink.write(keepAlive);
+      let answered = await orSilent(attempts.answered, keepAliveMs);
+      while (isSilent(answered)) {
+        sink.write(keepAlive);
+        answered = await orSilent(attempts.answered, keepAliveMs);
+      }
+      body = await relayed(answered);
+      if (!body) throw await lateError(answered, limits);
+    } catch (cause) {
+      const error =
+        cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', cause);
+      sink.write(format.watch().fail(error, correlationId));
+      return;
     }
-    body = await relayed(answered);
-    if (!body) throw await lateError(answered, limits);
-  } catch (cause) {
-    const error =
-      cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', cause);
-    yield format.watch().fail(error, correlationId);
-    return;
-  }
-  yield* body;
-}
+    await body(sink);
+  };

@@ -1,6 +1,8 @@
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, TimeoutError, UpstreamError } from './errors.ts';
-import { isSilent, listen } from './silence.ts';
+import type { WriteBody } from './http/reply.ts';
+import { createWatchdog } from './silence.ts';
+import type { ChunkReader } from './upstream/chunk-reader.ts';
 
 /** How a body ended, told once. */
 export type Ending = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
@@ -8,8 +10,8 @@ export type Ending = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
 /** A worker's body whose beginning is already here. */
 export interface PrimedBody {
   readonly first: readonly Uint8Array[];
-  /** The rest; `return()` closes the connection. */
-  readonly rest: AsyncIterator<Uint8Array>;
+  /** `stop()` closes the connection. */
+  readonly rest: ChunkReader;
 }
 
 export interface RelayOptions {
@@ -24,8 +26,6 @@ export interface RelayOptions {
   readonly ended: (ending: Ending) => void;
 }
 
-type Chunk = Uint8Array | string;
-
 /** Behind the terminal marker nothing of interest comes: a worker that holds the connection open is not waited for. */
 const AFTER_MARKER_MS = 2000;
 
@@ -39,64 +39,90 @@ export const idleError = () => new TimeoutError('The worker stopped sending in t
 export const cutError = (cause?: unknown) =>
   new UpstreamError('The worker ended the response before it was complete.', cause);
 
+const endingOf = (cause: unknown, signal: AbortSignal): Ending => {
+  if (signal.aborted) return 'deadline';
+  return cause instanceof TimeoutError ? 'idle' : 'cut';
+};
+
 /**
  * Passes a worker's body on, chunk by chunk, and sees to its ending (CONTRACT.md 6): a worker that dies, stalls or ends
  * without its terminal marker gets the dialect's error ending; where there is none (binary, JSON) this throws.
  * The happy path looks at the bytes but never copies or rewrites them.
  *
- * @throws {GatewayError} for a body without stream framing that could not be completed.
+ * @returns writes the body; rejects with a GatewayError when one without stream framing could not be completed.
  */
-export async function* relay(body: PrimedBody, options: RelayOptions): AsyncGenerator<Chunk, void, undefined> {
-  const { format, signal, idleMs, keepAliveMs } = options;
-  const watch = format?.watch();
-  const keepAlive = format?.keepAlive;
-  const tick = Math.min(idleMs, keepAlive ? keepAliveMs : idleMs, watch ? AFTER_MARKER_MS : idleMs);
-  const listening = listen();
-  let ending: Ending = 'client';
-  try {
-    for (const chunk of body.first) {
-      watch?.push(chunk);
-      yield chunk;
-    }
-    for (;;) {
-      const pending = body.rest.next();
-      let result = await listening.orSilent(pending, tick);
-      for (let heardAt = Date.now() - tick, spokeAt = heardAt; isSilent(result); ) {
-        if (Date.now() - heardAt >= idleMs) throw idleError();
-        if (watch?.terminated) break;
-        const speaks = keepAlive !== undefined && watch?.atBoundary;
-        if (speaks && Date.now() - spokeAt >= keepAliveMs) {
-          spokeAt = Date.now();
-          yield keepAlive;
-        }
-        const next = Math.min(heardAt + idleMs, speaks ? spokeAt + keepAliveMs : Number.POSITIVE_INFINITY);
-        result = await listening.orSilent(pending, Math.max(1, next - Date.now()));
-      }
-      if (isSilent(result) || result.done) break;
-      watch?.push(result.value);
-      yield result.value;
-    }
-    const missing = watch ? watch.finish(true) : '';
-    if (missing === undefined) throw cutError();
-    ending = 'complete';
-    if (missing) yield missing;
-  } catch (cause) {
-    const missing = watch?.finish(false);
-    ending = missing === undefined ? endingOf(cause, signal) : 'complete';
-    if (missing) yield missing;
-    if (missing !== undefined) return;
-    const error = signal.aborted ? reasonOf(signal) : cause instanceof GatewayError ? cause : cutError(cause);
-    if (!watch) throw error;
-    yield watch.fail(error, options.correlationId);
-  } finally {
-    listening.end();
-    options.ended(ending);
-    // Not awaited: a pending read would hold it, and closing needs no answer.
-    body.rest.return?.().catch(() => {});
-  }
-}
+export const relay =
+  (
+    { first, rest }: PrimedBody,
+    { format, correlationId, signal, idleMs, keepAliveMs, ended }: RelayOptions,
+  ): WriteBody =>
+  async (sink) => {
+    const watch = format?.watch();
+    const keepAlive = format?.keepAlive;
+    const patienceMs = Math.min(idleMs, keepAlive ? keepAliveMs : idleMs, watch ? AFTER_MARKER_MS : idleMs);
+    let spokeMs = 0;
 
-const endingOf = (cause: unknown, signal: AbortSignal): Ending => {
-  if (signal.aborted) return 'deadline';
-  return cause instanceof TimeoutError ? 'idle' : 'cut';
-};
+    const speak = (text: string) => {
+      try {
+        sink.write(text);
+      } catch (cause) {
+        rest.stop(cutError(cause));
+      }
+    };
+    const watchdog = createWatchdog(patienceMs, (silentMs) => {
+      const isOver = watch?.terminated === true;
+      if (silentMs >= idleMs) rest.stop(idleError());
+      else if (isOver && silentMs >= AFTER_MARKER_MS) rest.stop();
+      let dueMs = isOver ? Math.min(idleMs, AFTER_MARKER_MS) : idleMs;
+      if (keepAlive !== undefined && watch?.atBoundary && !isOver) {
+        if (silentMs - spokeMs >= keepAliveMs) {
+          spokeMs = silentMs;
+          speak(keepAlive);
+        }
+        dueMs = Math.min(dueMs, spokeMs + keepAliveMs);
+      }
+      return dueMs - silentMs;
+    });
+
+    const pass = (chunk: Uint8Array): boolean => {
+      watch?.push(chunk);
+      return sink.write(chunk);
+    };
+    /** @returns what broke the body; `undefined`: the worker ended it. */
+    const passAll = async (): Promise<unknown> => {
+      for (const chunk of first) if (!pass(chunk)) await sink.drained();
+      for (;;) {
+        let chunk: Uint8Array | undefined;
+        watchdog.wait();
+        try {
+          chunk = await rest.read();
+        } catch (cause) {
+          return cause;
+        }
+        watchdog.heard();
+        spokeMs = 0;
+        if (!chunk) return undefined;
+        if (!pass(chunk)) await sink.drained();
+      }
+    };
+
+    let ending: Ending = 'client';
+    try {
+      const broken = await passAll();
+      watchdog.end();
+      const missing = watch ? watch.finish(broken === undefined) : broken === undefined ? '' : undefined;
+      if (missing !== undefined) {
+        ending = 'complete';
+        if (missing) sink.write(missing);
+        return;
+      }
+      ending = endingOf(broken, signal);
+      const error = signal.aborted ? reasonOf(signal) : broken instanceof GatewayError ? broken : cutError(broken);
+      if (!watch) throw error;
+      sink.write(watch.fail(error, correlationId));
+    } finally {
+      watchdog.end();
+      ended(ending);
+      rest.stop();
+    }
+  };

@@ -21,48 +21,53 @@ export const orSilent = <T>(pending: Promise<T>, ms: number): Promise<T | Silent
     );
   });
 
-/** `orSilent` for the chunks of one stream, one after the other. */
-export interface Listening {
-  orSilent<T>(pending: Promise<T>, ms: number): Promise<T | Silent>;
+/** Watches over a series of waits. */
+export interface Watchdog {
+  /** A wait begins. */
+  wait(): void;
+  /** What was waited for is here. */
+  heard(): void;
   /** Lets the timer go. */
   end(): void;
 }
 
 /**
- * Listens with one timer for a whole stream: a timer for every chunk would cost as much as all that is done with the
- * chunk. The timer is left running while chunks come, and looks at the clock when it fires: not due yet, it sleeps on.
+ * Watches with one timer over all reads of a stream: a timer or a promise for every chunk would cost as much as all
+ * else that is done with it. The timer is left running while chunks come, and looks at the clock when it fires.
+ *
+ * @param silent told how long the present wait has lasted, in milliseconds; first when that is `patienceMs`, then
+ *   whenever the time is over that it answered last. It must not throw.
  */
-export const listen = (): Listening => {
+export const createWatchdog = (patienceMs: number, silent: (silentMs: number) => number): Watchdog => {
   let release: (() => void) | undefined;
-  /** When the timer fires, and when the present wait is over; milliseconds since 1970. */
-  let firesAt = 0;
-  let dueAt = 0;
-  let longest = 0;
-  let fallSilent: () => void = () => {};
-
-  const sleep = (ms: number) => {
-    release?.();
-    firesAt = Date.now() + ms;
-    release = timeLimit(ms, fire);
-  };
+  let isWaiting = false;
+  /** When the present wait began, milliseconds since 1970, and how long it has to last before somebody is told. */
+  let since = 0;
+  let dueMs = patienceMs;
 
   const fire = () => {
     release = undefined;
-    const left = dueAt - Date.now();
-    // More than was asked for: the clock was set back.
-    if (left > 0 && left <= longest) sleep(left);
-    else fallSilent();
+    if (!isWaiting) return;
+    const waitedMs = Date.now() - since;
+    // The clock was set back: what has passed can not be told, only that it was enough for the timer.
+    if (waitedMs < 0) since = Date.now() - dueMs;
+    if (waitedMs < 0 || waitedMs >= dueMs) dueMs = Math.max(waitedMs, dueMs) + silent(Math.max(waitedMs, dueMs));
+    if (isWaiting) release = timeLimit(dueMs - (Date.now() - since), fire);
   };
 
   return {
-    orSilent: <T>(pending: Promise<T>, ms: number) =>
-      new Promise<T | Silent>((resolve, reject) => {
-        fallSilent = () => resolve(SILENT);
-        longest = ms;
-        dueAt = Date.now() + ms;
-        if (!release || firesAt > dueAt) sleep(ms);
-        pending.then(resolve, reject);
-      }),
-    end: () => release?.(),
+    wait() {
+      isWaiting = true;
+      since = Date.now();
+      dueMs = patienceMs;
+      release ??= timeLimit(patienceMs, fire);
+    },
+    heard() {
+      isWaiting = false;
+    },
+    end() {
+      isWaiting = false;
+      release?.();
+    },
   };
 };

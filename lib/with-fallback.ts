@@ -1,7 +1,7 @@
 import { GatewayError, TimeoutError } from './errors.ts';
 import { createHolder, load, stamp } from './holder.ts';
 import type { GatewayRequest } from './http/event.ts';
-import type { Reply } from './http/reply.ts';
+import type { Reply, Sink } from './http/reply.ts';
 import type { createInference } from './inference.ts';
 import { timeLimit } from './time-limit.ts';
 
@@ -12,9 +12,11 @@ const PATIENCE_MS = 2000;
 
 const isAnswer = ({ status = 200 }: Reply) => status < 300;
 
+const nowhere: Sink = { write: () => true, drained: async () => {} };
+
 /** So that its connection can be used again. */
 const readToEnd = async ({ body }: Reply): Promise<void> => {
-  if (typeof body === 'object' && Symbol.asyncIterator in body) for await (const _ of body);
+  if (typeof body === 'function') await body(nowhere);
 };
 
 /**

@@ -1,6 +1,6 @@
 import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
 import type { GatewayRequest } from './event.ts';
-import type { Reply } from './reply.ts';
+import type { Reply, Sink } from './reply.ts';
 
 /** The metadata of a function URL's streamed response. */
 export interface Head {
@@ -57,13 +57,6 @@ const withinLimit = (headers: Readonly<Record<string, string>>): Record<string, 
   return kept;
 };
 
-async function* chunksOf(body: Reply['body']): AsyncGenerator<string | Uint8Array> {
-  if (body !== undefined) yield body as string | Uint8Array;
-}
-
-const isIterable = (body: Reply['body']): body is AsyncIterable<string | Uint8Array> =>
-  typeof body === 'object' && Symbol.asyncIterator in body;
-
 /**
  * middy's execution mode for streams whose head is written late: the first chunk is awaited, and only then the hooks
  * in `request.onHead` complete the head, which leaves together with that chunk.
@@ -86,12 +79,17 @@ export const createLazyStream =
         return awslambda.HttpResponseStream.from(stream, { ...head });
       };
       let out: ResponseStream | undefined;
+      const sink: Sink = {
+        write(chunk) {
+          out ??= open();
+          request.onChunk?.(chunk);
+          return out.write(chunk);
+        },
+        drained: () => drained(stream, signal),
+      };
       const body = request.method === 'HEAD' ? undefined : reply.body;
-      for await (const chunk of isIterable(body) ? body : chunksOf(body)) {
-        out ??= open();
-        request.onChunk?.(chunk);
-        if (!out.write(chunk)) await drained(stream, signal);
-      }
+      if (typeof body === 'function') await body(sink);
+      else if (body !== undefined) sink.write(body);
       // end() without a write would send no head at all.
       if (!out) open().write('');
     };

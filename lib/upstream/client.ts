@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { timeLimit } from '../time-limit.ts';
 import type { Worker } from '../worker.ts';
 import { createAgents } from './agents.ts';
@@ -34,7 +35,7 @@ export interface UpstreamResponse {
   /** Lower-case names. */
   readonly headers: IncomingHttpHeaders;
   /** The body as the worker sends it; leaving the loop early closes the connection. */
-  readonly body: AsyncIterable<Buffer>;
+  readonly body: Readable;
   /** Closes the connection without reading the rest. */
   discard(): void;
 }

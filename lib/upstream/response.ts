@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { Transform } from 'node:stream';
+import type { Readable, Transform } from 'node:stream';
 import { builtin } from './builtin.ts';
 
 const DECODERS: Readonly<Record<string, () => Transform>> = {
@@ -11,7 +11,7 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
 };
 
 /** `identity` was asked for; a worker that encodes all the same is decoded here. */
-export const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; body: AsyncIterable<Buffer> } => {
+export const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; body: Readable } => {
   const encoding = response.headers['content-encoding'];
   const decoder = encoding && DECODERS[encoding.trim().toLowerCase()]?.();
   if (!decoder) return { headers: response.headers, body: response };

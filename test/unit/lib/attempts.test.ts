@@ -52,7 +52,7 @@ const run = async (scripts: Readonly<Record<string, Script>>, more: Partial<Atte
 
 const textOf = async ({ body: { first, rest } }: Answered): Promise<string> => {
   const chunks = [...first];
-  for (let next = await rest.next(); !next.done; next = await rest.next()) chunks.push(next.value);
+  for (let next = await rest.read(); next; next = await rest.read()) chunks.push(next);
   return Buffer.concat(chunks).toString();
 };
 
@@ -242,7 +242,7 @@ describe('time', () => {
     const answered = await attempts.answered;
     request.deadline.abort(new TimeoutError('over'));
     expect(fleet.requests[0]?.signal.aborted).toBe(true);
-    await expect(answered.body.rest.next()).rejects.toThrow();
+    await expect(answered.body.rest.read()).rejects.toThrow();
   });
 
   test('an invocation that is over before the first try asks nobody for long', async () => {

@@ -1,29 +1,14 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { collect } from '../../../lib/collect.ts';
 import { TimeoutError } from '../../../lib/errors.ts';
+import { createBody } from './bodies.ts';
 
-const pending = new Promise<never>(() => {});
-
-/** A body of these chunks; an error breaks it, `hang` leaves it open. */
-const bodyOf = (...chunks: (string | Error | 'hang')[]) => {
-  const state = { closed: false };
-  const [first, ...left] = chunks;
-  const body = {
-    first: typeof first === 'string' ? [Buffer.from(first)] : [],
-    rest: {
-      next: async (): Promise<IteratorResult<Uint8Array>> => {
-        const item = left.shift();
-        if (item instanceof Error) throw item;
-        if (item === 'hang') return pending;
-        return item === undefined ? { done: true, value: undefined } : { done: false, value: Buffer.from(item) };
-      },
-      return: async (): Promise<IteratorResult<Uint8Array>> => {
-        state.closed = true;
-        return { done: true, value: undefined };
-      },
-    },
-  };
-  return { body, state };
+/** A body of these chunks, which ends behind them unless an error breaks it or `hang` leaves it open. */
+const bodyOf = (...chunks: (string | Error)[]) => {
+  const { rest, feed, isClosed } = createBody();
+  feed(...chunks.slice(1).filter((chunk) => chunk !== 'hang'));
+  if (chunks.at(-1) !== 'hang') feed('end');
+  return { body: { first: [Buffer.from(chunks[0] as string)], rest }, isClosed };
 };
 
 const limits = { signal: new AbortController().signal, idleMs: 5000, maxBytes: 100 };
@@ -41,23 +26,23 @@ describe('a body that must be whole', () => {
   });
 
   test('that breaks off: 502, closed', async () => {
-    const { body, state } = bodyOf('a', new Error('aborted'));
+    const { body, isClosed } = bodyOf('a', new Error('aborted'));
     await expect(collect(body, limits)).rejects.toMatchObject({ status: 502 });
-    expect(state.closed).toBe(true);
+    expect(isClosed()).toBe(true);
   });
 
   test('that is too long: 502, closed', async () => {
-    const { body, state } = bodyOf('x'.repeat(60), 'x'.repeat(60));
+    const { body, isClosed } = bodyOf('x'.repeat(60), 'x'.repeat(60));
     await expect(collect(body, limits)).rejects.toMatchObject({ status: 502 });
-    expect(state.closed).toBe(true);
+    expect(isClosed()).toBe(true);
   });
 
   test('that stalls: 504, closed', async () => {
-    const { body, state } = bodyOf('a', 'hang');
+    const { body, isClosed } = bodyOf('a', 'hang');
     const outcome = collect(body, limits).catch((error) => error);
     await jest.advanceTimersByTimeAsync(5100);
     expect(await outcome).toMatchObject({ status: 504 });
-    expect(state.closed).toBe(true);
+    expect(isClosed()).toBe(true);
   });
 
   test('when the deadline comes: its own words', async () => {

@@ -1,22 +1,23 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { holdFirstEvent } from '../../../lib/first-event.ts';
+import type { ChunkReader } from '../../../lib/upstream/chunk-reader.ts';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
 /** Feeds chunks one by one and counts how many were taken before the decision. */
 const hold = async (chunks: readonly Uint8Array[]) => {
   let taken = 0;
-  const rest: AsyncIterator<Uint8Array> = {
-    next: async () => {
-      const value = chunks[taken];
-      if (value === undefined) return { done: true, value: undefined };
-      taken += 1;
-      return { done: false, value };
+  const rest: ChunkReader = {
+    read: async () => {
+      const chunk = chunks[taken];
+      if (chunk) taken += 1;
+      return chunk;
     },
+    stop: () => {},
   };
-  const first = await rest.next();
-  const held = await holdFirstEvent({ first: first.done ? [] : [first.value], rest });
+  const first = await rest.read();
+  const held = await holdFirstEvent({ first: first ? [first] : [], rest });
   const { first: kept } = held.body;
   return { error: held.error, taken, kept: Buffer.concat(kept).toString(), body: held.body };
 };
@@ -96,9 +97,9 @@ describe('an ordinary stream', () => {
         const held = await hold(inPieces(text, cuts));
         let all = held.kept;
         for (;;) {
-          const next = await held.body.rest.next();
-          if (next.done) break;
-          all += Buffer.from(next.value).toString('latin1');
+          const next = await held.body.rest.read();
+          if (!next) break;
+          all += Buffer.from(next).toString('latin1');
         }
         expect([held.error, all]).toEqual([undefined, text]);
       }),

@@ -82,9 +82,9 @@ const start = async (
   const out: Buffer[] = [];
   const run = async () => {
     head = await infer(endpointOf(path), {}, request, snapshot);
-    const chunks = head.body as AsyncIterable<string | Uint8Array> | Uint8Array | string;
-    if (typeof chunks === 'string' || chunks instanceof Uint8Array) return void out.push(Buffer.from(chunks));
-    for await (const chunk of chunks) out.push(Buffer.from(chunk as string));
+    const take = (chunk: string | Uint8Array) => out.push(Buffer.from(chunk as string)) > 0;
+    if (typeof head.body === 'function') await head.body({ write: take, drained: async () => {} });
+    else if (head.body !== undefined) take(head.body);
   };
   return {
     fleet,

@@ -7,37 +7,10 @@ import { anyStream, completionStream, transcriptStream } from '../../../lib/dial
 import { TimeoutError } from '../../../lib/errors.ts';
 import { type Ending, type RelayOptions, relay } from '../../../lib/relay.ts';
 import { parseNdjson } from '../../support/frames.ts';
+import { createBody } from './bodies.ts';
 import { type StreamKind, streamKinds } from './streams.ts';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
-
-/** A worker's body that a test feeds by hand. */
-const createBody = () => {
-  const queue: (Uint8Array | Error | 'end')[] = [];
-  let wake: ((value: undefined) => void) | undefined;
-  let closed = false;
-  const rest: AsyncIterator<Uint8Array> = {
-    async next() {
-      while (queue.length === 0) {
-        await new Promise((resolve) => {
-          wake = resolve;
-        });
-      }
-      const item = queue.shift();
-      if (item instanceof Error) throw item;
-      return item === 'end' || item === undefined ? { done: true, value: undefined } : { done: false, value: item };
-    },
-    async return() {
-      closed = true;
-      return { done: true, value: undefined };
-    },
-  };
-  const feed = (...items: (Uint8Array | string | Error | 'end')[]) => {
-    for (const item of items) queue.push(typeof item === 'string' && item !== 'end' ? utf8(item) : (item as 'end'));
-    wake?.(undefined);
-  };
-  return { rest, feed, isClosed: () => closed };
-};
 
 const reset = () => Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
 
@@ -60,7 +33,7 @@ const start = (first: readonly (Uint8Array | string)[], options: Partial<RelayOp
         ...options,
       },
     );
-    for await (const chunk of stream) out.push(Buffer.from(chunk));
+    await stream({ write: (chunk) => out.push(Buffer.from(chunk)) > 0, drained: async () => {} });
   };
   const done = run().then(
     () => undefined,
@@ -257,23 +230,76 @@ describe('the end of a stream', () => {
     expect(relayed.text()).not.toMatch(/10\.0\.1\.7|ECONN|at /);
   });
 
-  test('the connection is closed when the reader leaves', async () => {
+  describe('when nobody takes the bytes any more', () => {
+    const leaving = (after: number) => {
+      const body = createBody();
+      const endings: Ending[] = [];
+      let taken = 0;
+      const write = () => {
+        taken += 1;
+        if (taken > after) throw new Error('write after end');
+        return true;
+      };
+      const stream = relay(
+        { first: [utf8(token)], rest: body.rest },
+        {
+          format: completionStream,
+          correlationId: 'id-1',
+          signal: new AbortController().signal,
+          idleMs: 30,
+          keepAliveMs: 10,
+          ended: (ending) => endings.push(ending),
+        },
+      );
+      return { ...body, endings, done: stream({ write, drained: async () => {} }) };
+    };
+
+    test('the connection is closed', async () => {
+      const left = leaving(0);
+      await expect(left.done).rejects.toThrow('write after end');
+      expect([left.isClosed(), left.endings]).toEqual([true, ['client']]);
+    });
+
+    test('at a keep-alive: the same, and the process lives', async () => {
+      const left = leaving(1);
+      await expect(left.done).rejects.toThrow('write after end');
+      expect(left.isClosed()).toBe(true);
+    });
+  });
+
+  test('a reader that is slow is waited for, chunk by chunk', async () => {
     const body = createBody();
-    const endings: Ending[] = [];
+    const taken: string[] = [];
+    let drain = () => {};
     const stream = relay(
-      { first: [utf8(token)], rest: body.rest },
+      { first: [utf8('a')], rest: body.rest },
       {
-        format: completionStream,
+        format: undefined,
         correlationId: 'id-1',
         signal: new AbortController().signal,
         idleMs: 1000,
         keepAliveMs: 1000,
-        ended: (ending) => endings.push(ending),
+        ended: () => {},
       },
     );
-    await stream.next();
-    await stream.return();
-    expect([body.isClosed(), endings]).toEqual([true, ['client']]);
+    const done = stream({
+      write: (chunk) => {
+        taken.push(Buffer.from(chunk).toString());
+        return false;
+      },
+      drained: () =>
+        new Promise((resolve) => {
+          drain = resolve;
+        }),
+    });
+    body.feed('b', 'end');
+    await new Promise(setImmediate);
+    expect(taken).toEqual(['a']);
+    drain();
+    await new Promise(setImmediate);
+    expect(taken).toEqual(['a', 'b']);
+    drain();
+    await done;
   });
 });
 

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Context } from 'aws-lambda';
 import type { ForwardedEndpoint } from '../../../lib/endpoints/endpoint.ts';
 import { findEndpoint } from '../../../lib/endpoints/index.ts';
@@ -46,13 +47,15 @@ export const response = (
     return {
       status,
       headers,
-      body: (async function* () {
-        for (const chunk of chunks) {
-          if (chunk instanceof Error) throw chunk;
-          if (chunk === 'hang') await abortOf(signal);
-          else if (chunk) yield bytes(chunk);
-        }
-      })(),
+      body: Readable.from(
+        (async function* () {
+          for (const chunk of chunks) {
+            if (chunk instanceof Error) throw chunk;
+            if (chunk === 'hang') await abortOf(signal);
+            else if (chunk) yield bytes(chunk);
+          }
+        })(),
+      ),
       discard: () => {},
     };
   };

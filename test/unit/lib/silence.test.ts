@@ -1,72 +1,95 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { isSilent, listen } from '../../../lib/silence.ts';
+import { createWatchdog, isSilent, orSilent } from '../../../lib/silence.ts';
 
-const never = new Promise<string>(() => {});
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
 
-/** Whether silence was told, looked at after every millisecond. */
-const watched = (heard: Promise<unknown>) => {
-  const state = { silent: false };
-  void heard.then((value) => {
-    state.silent = isSilent(value);
-  });
-  return state;
-};
+describe('a wait', () => {
+  const never = new Promise<string>(() => {});
 
-describe('listening to a stream', () => {
-  beforeEach(() => {
-    jest.useFakeTimers();
-  });
-  afterEach(() => {
-    jest.useRealTimers();
-  });
-
-  test('one timer, however many chunks come', async () => {
-    const set = jest.spyOn(globalThis, 'setTimeout');
-    const { orSilent, end } = listen();
-    for (let n = 0; n < 50; n += 1) {
-      const chunk = new Promise((resolve) => setImmediate(resolve, n));
-      const heard = orSilent(chunk, 1000);
-      await jest.advanceTimersByTimeAsync(10);
-      expect(await heard).toBe(n);
-    }
-    expect(set).toHaveBeenCalledTimes(1);
-    end();
+  test('that is answered in time gives the answer, and leaves no timer', async () => {
+    expect(await orSilent(Promise.resolve('a'), 100)).toBe('a');
+    await expect(orSilent(Promise.reject(new Error('cut')), 100)).rejects.toThrow('cut');
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  test('silence counts from the last chunk, not from when the timer was set', async () => {
-    const { orSilent, end } = listen();
-    await orSilent(Promise.resolve('a'), 100);
+  test('that is not answered in time is silent', async () => {
+    const heard = orSilent(never, 100);
+    await jest.advanceTimersByTimeAsync(101);
+    expect(isSilent(await heard)).toBe(true);
+  });
+});
+
+describe('a watchdog', () => {
+  /** Told of silence at these lengths; asks to be told again after so long. */
+  const watched = (patienceMs: number, again = 1_000_000) => {
+    const told: number[] = [];
+    const watchdog = createWatchdog(patienceMs, (silentMs) => {
+      told.push(silentMs);
+      return again;
+    });
+    return { ...watchdog, told };
+  };
+
+  test('has one timer, however many chunks come', async () => {
+    const set = jest.spyOn(globalThis, 'setTimeout');
+    const { wait, heard, end, told } = watched(1000);
+    for (let n = 0; n < 50; n += 1) {
+      wait();
+      await jest.advanceTimersByTimeAsync(10);
+      heard();
+    }
+    expect(set).toHaveBeenCalledTimes(1);
+    end();
+    expect([told, jest.getTimerCount()]).toEqual([[], 0]);
+  });
+
+  test('counts silence from the last chunk, not from when the timer was set', async () => {
+    const { wait, heard, end, told } = watched(100);
+    wait();
     await jest.advanceTimersByTimeAsync(60);
-    const heard = watched(orSilent(never, 100));
+    heard();
+    wait();
     await jest.advanceTimersByTimeAsync(99);
-    expect(heard.silent).toBe(false);
+    expect(told).toEqual([]);
     await jest.advanceTimersByTimeAsync(2);
-    expect(heard.silent).toBe(true);
+    expect(told).toEqual([expect.any(Number)]);
+    expect(told[0]).toBeGreaterThanOrEqual(100);
     end();
   });
 
-  test('a shorter wait is not held up by the longer one before it', async () => {
-    const { orSilent, end } = listen();
-    await orSilent(Promise.resolve('a'), 10_000);
-    const heard = watched(orSilent(never, 5));
-    await jest.advanceTimersByTimeAsync(6);
-    expect(heard.silent).toBe(true);
+  test('says nothing while nothing is waited for, however long that takes', async () => {
+    const { wait, heard, end, told } = watched(100);
+    wait();
+    heard();
+    await jest.advanceTimersByTimeAsync(5000);
+    expect(told).toEqual([]);
+    wait();
+    await jest.advanceTimersByTimeAsync(101);
+    expect(told).toHaveLength(1);
     end();
+  });
+
+  test('speaks again after the time it was told, within the same wait', async () => {
+    const { wait, end, told } = watched(100, 50);
+    wait();
+    await jest.advanceTimersByTimeAsync(230);
+    expect(told.map((ms) => Math.floor(ms / 10))).toEqual([10, 15, 20]);
+    end();
+    await jest.advanceTimersByTimeAsync(500);
+    expect(told).toHaveLength(3);
   });
 
   test('a clock that is set back does not make it deaf', async () => {
-    const { orSilent, end } = listen();
-    const heard = watched(orSilent(never, 100));
+    const { wait, end, told } = watched(100);
+    wait();
     jest.setSystemTime(Date.now() - 3_600_000);
     await jest.advanceTimersByTimeAsync(101);
-    expect(heard.silent).toBe(true);
-    end();
-  });
-
-  test('what fails while it is listened to fails here', async () => {
-    const { orSilent, end } = listen();
-    await expect(orSilent(Promise.reject(new Error('cut')), 100)).rejects.toThrow('cut');
+    expect(told).toHaveLength(1);
     end();
   });
 });

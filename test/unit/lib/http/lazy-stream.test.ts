@@ -6,6 +6,7 @@ import type { Reply } from '../../../../lib/http/reply.ts';
 import { type InvokeOptions, installAwslambda, invokeStreaming } from '../../../support/awslambda.ts';
 import { createDeferred } from '../../../support/deferred.ts';
 import { until } from '../../../support/until.ts';
+import { written } from '../bodies.ts';
 import { urlEvent } from '../in-process-gateway.ts';
 
 /** The head leaves with the first chunk; the platform's sharp edges (no head without a write, write after end) are met. */
@@ -52,20 +53,20 @@ const run = async (handler: Handler, options?: InvokeOptions & { method?: string
   return { capture, ended };
 };
 
-const body = (...chunks: (string | Uint8Array)[]): AsyncIterable<string | Uint8Array> =>
-  (async function* () {
+const body = (...chunks: (string | Uint8Array)[]) =>
+  written(async function* () {
     yield* chunks;
-  })();
+  });
 
 describe('a reply', () => {
   test.each<[string, Reply['body'], string]>([
     ['text', 'hello', 'hello'],
     ['bytes', new Uint8Array([0x68, 0x69]), 'hi'],
-    ['an iterable', body('a', new Uint8Array([0x62]), 'c'), 'abc'],
+    ['bits', body('a', new Uint8Array([0x62]), 'c'), 'abc'],
     ['empty text', '', ''],
     ['nothing', undefined, ''],
-    ['an empty iterable', body(), ''],
-    ['an iterable of nothing', body(''), ''],
+    ['no bits', body(), ''],
+    ['a bit of nothing', body(''), ''],
   ])('of %s: head, body, end', async (_, given, expected) => {
     const { capture } = await run(async () => ({ status: 201, headers: { 'x-a': 'b' }, body: given }));
     expect(capture.prelude).toMatchObject({ statusCode: 201, headers: { 'x-a': 'b' } });
@@ -92,10 +93,10 @@ describe('the head', () => {
     const rest = createDeferred<string>();
     const { capture, done } = await invoke(async () => ({
       headers: {},
-      body: (async function* () {
+      body: written(async function* () {
         yield await first.promise;
         yield await rest.promise;
-      })(),
+      }),
     }));
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect(capture.chunks).toHaveLength(0);
@@ -121,10 +122,10 @@ describe('the head', () => {
       );
       return {
         headers: {},
-        body: (async function* () {
+        body: written(async function* () {
           seen.push('chunk');
           yield 'x';
-        })(),
+        }),
       };
     });
     expect(seen).toEqual(['chunk', 'hook']);
@@ -152,9 +153,9 @@ describe('a failure', () => {
       status: 200,
       headers: { 'x-worker': 'a' },
       // biome-ignore lint/correctness/useYield: it fails before it has anything to yield.
-      body: (async function* () {
+      body: written(async function* () {
         throw new UpstreamError('gone');
-      })(),
+      }),
     }));
     expect(capture.prelude).toMatchObject({ statusCode: 502, headers: { 'content-type': 'application/json' } });
     expect(capture.prelude?.headers).not.toHaveProperty('x-worker');
@@ -165,10 +166,10 @@ describe('a failure', () => {
     jest.spyOn(console, 'error').mockImplementation(() => {});
     const { capture, ended } = await run(async () => ({
       headers: {},
-      body: (async function* () {
+      body: written(async function* () {
         yield 'RIFF';
         throw new UpstreamError('gone');
-      })(),
+      }),
     }));
     expect([capture.prelude?.statusCode, capture.body.toString()]).toEqual([200, 'RIFF']);
     expect(capture.failure?.errorType).toBe('UpstreamError');
@@ -180,10 +181,10 @@ describe('a failure', () => {
     const { capture } = await run(async () => ({
       status: 206,
       headers: {},
-      body: (async function* () {
+      body: written(async function* () {
         yield '';
         throw new UpstreamError('gone');
-      })(),
+      }),
     }));
     expect([capture.prelude?.statusCode, capture.body.length]).toEqual([206, 0]);
     expect(capture.failure?.errorType).toBe('UpstreamError');
@@ -205,9 +206,9 @@ describe('backpressure', () => {
     const { capture, done } = await invoke(
       async () => ({
         headers: {},
-        body: (async function* () {
+        body: written(async function* () {
           for (; produced < 200; produced += 1) yield Buffer.alloc(1024, produced % 251);
-        })(),
+        }),
       }),
       { highWaterMark: 4096 },
     );
@@ -228,10 +229,10 @@ describe('backpressure', () => {
         request = given;
         return {
           headers: {},
-          body: (async function* () {
+          body: written(async function* () {
             yield Buffer.alloc(8192);
             yield 'ending';
-          })(),
+          }),
         };
       },
       { highWaterMark: 1024, remainingMs: 100 },

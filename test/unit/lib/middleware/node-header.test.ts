@@ -15,6 +15,7 @@ import { operation, operations, pathOf } from '../../../support/operations.ts';
 import { type StandIn, startWorker } from '../../../support/stand-in-worker.ts';
 import { until } from '../../../support/until.ts';
 import { cut, holdAt, reply, stallAfter } from '../../../support/worker/behaviours.ts';
+import { written } from '../bodies.ts';
 import { createInProcessGateway, keepLogs, urlEvent } from '../in-process-gateway.ts';
 
 /** CONTRACT.md section 3, last paragraph: one test each. */
@@ -113,9 +114,9 @@ describe('on', () => {
       return {
         headers: {},
         // biome-ignore lint/correctness/useYield: it fails before it has anything to yield.
-        body: (async function* () {
+        body: written(async function* () {
           throw new UpstreamError('gone');
-        })(),
+        }),
       };
     });
     expect(status).toBe(502);
@@ -144,11 +145,11 @@ describe('on', () => {
       stamp(request.holder, 'node-a');
       return {
         headers: {},
-        body: (async function* () {
+        body: written(async function* () {
           yield '';
           await release.promise;
           yield 'late';
-        })(),
+        }),
       };
     });
     expect(await until(() => capture.prelude !== undefined)).toBe(true);
@@ -170,12 +171,12 @@ describe('on', () => {
   test('late binding: read at the first byte, not at request entry', async () => {
     const { headers } = await served(true, async (request) => ({
       headers: {},
-      body: (async function* () {
+      body: written(async function* () {
         await new Promise((resolve) => setImmediate(resolve));
         stamp(request.holder, 'node-first');
         stamp(request.holder, 'node-late');
         yield 'hello';
-      })(),
+      }),
     }));
     expect(headers[header]).toBe('node-late');
   });
@@ -183,11 +184,11 @@ describe('on', () => {
   test('a stamp behind the first byte changes nothing', async () => {
     const { headers } = await served(true, async (request) => ({
       headers: {},
-      body: (async function* () {
+      body: written(async function* () {
         stamp(request.holder, 'node-a');
         yield 'hello';
         stamp(request.holder, 'node-b');
-      })(),
+      }),
     }));
     expect(headers[header]).toBe('node-a');
   });

@@ -1,0 +1,99 @@
+import { PassThrough, Readable } from 'node:stream';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type ChunkReader, createChunkReader, nothingMore } from '../../../../lib/upstream/chunk-reader.ts';
+
+const reading = (stream: Readable) => {
+  let discarded = 0;
+  const reader = createChunkReader(stream, () => {
+    discarded += 1;
+    stream.destroy();
+  });
+  return { reader, discarded: () => discarded };
+};
+
+const all = async (reader: ChunkReader): Promise<Buffer> => {
+  const chunks: Uint8Array[] = [];
+  for (let chunk = await reader.read(); chunk; chunk = await reader.read()) chunks.push(chunk);
+  return Buffer.concat(chunks);
+};
+
+describe('a chunk reader', () => {
+  test('reads every byte, in order, however it comes', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.uint8Array({ minLength: 1 }), fc.boolean())), async (pieces) => {
+        const stream = new PassThrough();
+        const { reader } = reading(stream);
+        const read = all(reader);
+        for (const [bytes, waits] of pieces) {
+          stream.write(bytes);
+          if (waits) await new Promise(setImmediate);
+        }
+        stream.end();
+        expect((await read).equals(Buffer.concat(pieces.map(([bytes]) => bytes)))).toBe(true);
+        expect(await reader.read()).toBeUndefined();
+      }),
+    );
+  });
+
+  test('reads what was there before it', async () => {
+    const stream = new PassThrough();
+    stream.end('early');
+    await new Promise(setImmediate);
+    expect((await all(reading(stream).reader)).toString()).toBe('early');
+  });
+
+  test('fails where the stream fails, and every time after', async () => {
+    const stream = new PassThrough();
+    const { reader } = reading(stream);
+    stream.write('a');
+    expect(Buffer.from((await reader.read()) ?? '').toString()).toBe('a');
+    const next = reader.read();
+    stream.destroy(new Error('reset'));
+    await expect(next).rejects.toThrow('reset');
+    await expect(reader.read()).rejects.toThrow('reset');
+  });
+
+  test('a stream that is closed before its end has failed', async () => {
+    const stream = new PassThrough();
+    const { reader } = reading(stream);
+    const next = reader.read();
+    stream.destroy();
+    await expect(next).rejects.toThrow('before its end');
+  });
+
+  test('stopped, a read that waits fails at once with the reason, and the source is let go', async () => {
+    const { reader, discarded } = reading(new Readable({ read() {} }));
+    const next = reader.read();
+    reader.stop(new Error('too slow'));
+    await expect(next).rejects.toThrow('too slow');
+    expect(discarded()).toBe(1);
+  });
+
+  test('stopped behind its end, it lets go of nothing: the connection may serve the next request', async () => {
+    const { reader, discarded } = reading(Readable.from([Buffer.from('a')]));
+    await all(reader);
+    reader.stop();
+    expect(discarded()).toBe(0);
+  });
+
+  test('leaves what is not read where it is: the source is slowed down', async () => {
+    let made = 0;
+    const stream = new Readable({
+      highWaterMark: 4096,
+      read() {
+        made += 1;
+        this.push(Buffer.alloc(1024));
+      },
+    });
+    const { reader } = reading(stream);
+    await reader.read();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(made).toBeLessThan(20);
+  });
+});
+
+test('of a body that is over there is nothing more', async () => {
+  expect(await nothingMore.read()).toBeUndefined();
+  nothingMore.stop();
+});
