@@ -38,11 +38,11 @@ export interface Match {
   readonly params: Readonly<Record<string, string>>;
 }
 
-const literal = new Map<string, Endpoint>();
+const literal = new Map<string, Match>();
 const templates: { readonly pattern: RegExp; readonly endpoint: Endpoint }[] = [];
 for (const endpoint of endpoints) {
   for (const path of endpoint.paths) {
-    if (!path.includes('{')) literal.set(path, endpoint);
+    if (!path.includes('{')) literal.set(path, { endpoint, params: {} });
     else {
       const source = path.replace(/\{(\w+)\}/, (_, name) =>
         name === 'voice' ? `(?<${name}>[^/]+)` : `(?<${name}>.+)`,
@@ -68,8 +68,8 @@ const withoutTrailingSlash = (path: string) => (path.length > 1 && path.endsWith
  */
 export const findEndpoint = (path: string): Match | undefined => {
   const wanted = withoutTrailingSlash(path);
-  const endpoint = literal.get(wanted);
-  if (endpoint) return { endpoint, params: {} };
+  const match = literal.get(wanted);
+  if (match) return match;
   for (const { pattern, endpoint } of templates) {
     const [entry] = Object.entries(pattern.exec(wanted)?.groups ?? {});
     if (!entry) continue;

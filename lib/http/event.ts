@@ -20,7 +20,7 @@ export interface GatewayRequest {
   /** As sent, without the `?`; empty when there is none. */
   readonly query: string;
   /** Lower-case names; several values of one name are joined by a comma (payload format 2.0). */
-  headers: Readonly<Record<string, string>>;
+  readonly headers: Record<string, string>;
   readonly cookies: readonly string[];
   /** Text or base64 as delivered, parsed JSON behind the JSON parser. */
   body: unknown;

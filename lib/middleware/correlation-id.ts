@@ -30,7 +30,7 @@ export const correlationId = (family: Family): Middleware => ({
   before: function correlationIdBefore({ event: request }) {
     const given = [request.headers['x-correlation-id'], request.headers['x-request-id']];
     request.id = given.find((id) => id !== undefined && USABLE.test(id)) ?? newId();
-    if (!request.headers.traceparent) request.headers = { ...request.headers, traceparent: newTraceparent() };
+    request.headers.traceparent ||= newTraceparent();
     const { correlationHeaders } = family === 'anthropic' ? anthropic : dialectOf(request);
     const names = ['x-correlation-id', 'x-request-id', ...correlationHeaders];
     request.onHead.push(({ headers }) => {

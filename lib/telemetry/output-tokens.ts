@@ -21,6 +21,13 @@ const lastCount = (text: string, before = text.length): number | undefined => {
   return at === 0 ? undefined : lastCount(text, at - 1);
 };
 
+/** The end of a chunk as text. What is looked for is ASCII, so each byte may stand for a character. */
+const tailOf = (chunk: Uint8Array | string): string => {
+  if (typeof chunk === 'string') return chunk.slice(-TAIL_BYTES);
+  const start = Math.max(0, chunk.length - TAIL_BYTES);
+  return Buffer.from(chunk.buffer, chunk.byteOffset + start, chunk.length - start).toString('latin1');
+};
+
 export interface OutputTokens {
   /** Shows the next bytes of a response; they are kept as long as they may be its last ones, not copied. */
   push(chunk: Uint8Array | string): void;
@@ -42,11 +49,7 @@ export const createOutputTokens = (): OutputTokens => {
       }
     },
     count() {
-      const tails = recent.map((chunk) =>
-        (typeof chunk === 'string' ? Buffer.from(chunk) : chunk).subarray(-TAIL_BYTES),
-      );
-      const text = Buffer.concat(tails).subarray(-TAIL_BYTES).toString('latin1');
-      return lastCount(text);
+      return lastCount(recent.map(tailOf).join('').slice(-TAIL_BYTES));
     },
   };
 };

@@ -24,6 +24,8 @@ export const createChunkReader = (stream: Readable, discard: () => void): ChunkR
     if (!waiting) return;
     const { resolve, reject } = waiting;
     const chunk: Uint8Array | null = stream.destroyed ? null : stream.read();
+    // It may have been destroyed before anybody listened: no event tells of it any more.
+    if (stream.destroyed && !hasEnded) failure ??= stream.errored ?? new Error('The body was closed before its end.');
     if (chunk === null && !hasEnded && !failure) return;
     waiting = undefined;
     if (chunk !== null) resolve(chunk);
@@ -42,7 +44,7 @@ export const createChunkReader = (stream: Readable, discard: () => void): ChunkR
   });
   // Stays: a stream may fail more than once, and unheard that would end the process.
   stream.on('error', fail);
-  stream.once('close', () => fail(new Error('The body was closed before its end.')));
+  stream.once('close', look);
 
   return {
     read: () =>

@@ -48,8 +48,9 @@ const NOT_TO_CLIENT = new Set([
 const NOT_TO_CLIENT_PREFIX = /^access-control-/;
 
 /** Names that `Connection` declares hop-by-hop for this message. */
-const namedByConnection = (value: string | undefined): ReadonlySet<string> =>
-  new Set((value ?? '').split(',').map((name) => name.trim().toLowerCase()));
+const namedByConnection = (value = ''): ReadonlySet<string> =>
+  USUAL_CONNECTION.get(value) ?? new Set(value.split(',').map((name) => name.trim().toLowerCase()));
+const USUAL_CONNECTION = new Map(['', 'keep-alive', 'close'].map((value) => [value, new Set([value])]));
 
 // RFC 9110 5.5: visible characters, spaces, tabs and obs-text. Anything else must not be relayed.
 const isFieldValue = (value: string): boolean => /^[\t\x20-\x7e\x80-\xff]*$/.test(value);

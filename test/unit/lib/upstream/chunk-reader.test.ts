@@ -62,6 +62,15 @@ describe('a chunk reader', () => {
     await expect(next).rejects.toThrow('before its end');
   });
 
+  test('a stream that was destroyed before anybody read it has failed, with its reason', async () => {
+    const stream = new PassThrough();
+    stream.on('error', () => {});
+    stream.write('a');
+    stream.destroy(new Error('malformed'));
+    await new Promise(setImmediate);
+    await expect(reading(stream).reader.read()).rejects.toThrow('malformed');
+  });
+
   test('stopped, a read that waits fails at once with the reason, and the source is let go', async () => {
     const { reader, discarded } = reading(new Readable({ read() {} }));
     const next = reader.read();
