@@ -2,7 +2,7 @@ import type { Family } from '../endpoints/endpoint.ts';
 import { findEndpoint } from '../endpoints/index.ts';
 import type { GatewayRequest } from '../http/event.ts';
 import { log as systemLog } from '../telemetry/log.ts';
-import { failed, metricFields } from '../telemetry/metrics.ts';
+import { failed, metricsLine } from '../telemetry/metrics.ts';
 import { createOutputTokens } from '../telemetry/output-tokens.ts';
 import { createRecord, type RequestRecord } from '../telemetry/record.ts';
 import type { Middleware } from './middleware.ts';
@@ -69,9 +69,10 @@ export const accessLog = ({ family, service, log = systemLog, now = monotonicMs 
         const totalMs = now() - record.startedAt;
         record.outputTokens = tokens.count();
         const metrics = HEALTH.has(operation ?? '')
-          ? {}
-          : metricFields(record, { totalMs, service, timestamp: Date.now() });
-        log(failed(record) ? 'error' : 'info', 'request', { ...line(record, request, totalMs), ...metrics });
+          ? undefined
+          : metricsLine(record, { totalMs, service, timestamp: Date.now() });
+        const fields = { ...line(record, request, totalMs), ...metrics?.fields };
+        log(failed(record) ? 'error' : 'info', 'request', fields, metrics?.directives);
       });
     },
   };

@@ -1,7 +1,7 @@
 import { encodeFleet, pointerName } from '../../lib/discovery/fleet.ts';
 import { type Aws, startAws } from '../support/aws.ts';
 import { type BenchEnvironmentOptions, startEnvironment } from './environment.ts';
-import { type Paths, workerSetting } from './paths.ts';
+import { AS_DEPLOYED, type Paths, workerSetting } from './paths.ts';
 import type { Figures } from './workloads.ts';
 import { buffered } from './workloads.ts';
 
@@ -34,7 +34,7 @@ export const measureColdStarts = async (paths: Paths, rounds: number): Promise<R
   await using aws = await startAws({ region: 'us-east-1' });
   const [worker = ''] = paths.workerUrls;
   seed(aws, worker);
-  const common = { GATEWAY_ALLOW_ANONYMOUS: 'true' };
+  const common = { ...AS_DEPLOYED, GATEWAY_ALLOW_ANONYMOUS: 'true' };
   const kinds: readonly Kind[] = [
     { name: 'bare', bundleDir: paths.bundles.bare, env: { BENCH_WORKER: worker } },
     { name: 'bare-again', bundleDir: paths.bundles.bare, env: { BENCH_WORKER: worker } },

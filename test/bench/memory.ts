@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { FunctionError } from '../../infra/local/runtime-api.ts';
 import type { Asked } from './client.ts';
 import { startEnvironment } from './environment.ts';
-import { type Paths, workerSetting } from './paths.ts';
+import { AS_DEPLOYED, type Paths, workerSetting } from './paths.ts';
 import { peakRssMb } from './process-figures.ts';
 import { buffered, burst, bytes, type Figures, images, upload } from './workloads.ts';
 
@@ -26,7 +26,7 @@ interface Kind {
 
 const kindsOf = (paths: Paths): readonly Kind[] => {
   const [worker = ''] = paths.workerUrls;
-  const gateway = { GATEWAY_ALLOW_ANONYMOUS: 'true', LOCALAI_WORKERS: workerSetting([worker], 'localai') };
+  const gateway = { ...AS_DEPLOYED, GATEWAY_ALLOW_ANONYMOUS: 'true', LOCALAI_WORKERS: workerSetting([worker], 'localai') };
   return [
     { name: 'bare', bundleDir: paths.bundles.bare, env: { BENCH_WORKER: worker }, media: false },
     { name: 'gateway', bundleDir: paths.bundles.openai, env: gateway, media: false },

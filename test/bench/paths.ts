@@ -55,6 +55,7 @@ export const workerSetting = (urls: readonly string[], engine: 'localai' | 'vllm
 const WORKERS = 8;
 /** As in serverless.yml. */
 const MEMORY_MB = 512;
+export const AS_DEPLOYED = { MALLOC_ARENA_MAX: '1' };
 
 /** Bundles what is measured, and starts every path. @param outdir folder for the bundles. */
 export const startPaths = async (outdir: string): Promise<Paths> => {
@@ -83,6 +84,7 @@ export const startPaths = async (outdir: string): Promise<Paths> => {
   const bare = { BENCH_WORKER: first[0] ?? '' };
   const gateway = (urls: readonly string[], engine: 'localai' | 'vllm', header: boolean) => ({
     LOCALAI_WORKERS: workerSetting(urls, engine),
+    ...AS_DEPLOYED,
     GATEWAY_ALLOW_ANONYMOUS: 'true',
     LOCALAI_EXPOSE_NODE_HEADER: String(header),
   });

@@ -3,12 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { watch } from '../../../../infra/aws/alarms.js';
 import { readOptions } from '../../../../infra/aws/options.js';
 import { SsmError } from '../../../../lib/discovery/ssm-client.ts';
-import { metricFields, NAMESPACE } from '../../../../lib/telemetry/metrics.ts';
+import { metricsLine, NAMESPACE } from '../../../../lib/telemetry/metrics.ts';
 import { createRecord } from '../../../../lib/telemetry/record.ts';
 import { readParams } from '../../../support/stack-params.ts';
 
 /** What a request with everything known puts out, and so all there is to watch. */
-const emitted = metricFields(
+const emitted = metricsLine(
   {
     ...createRecord({ startedAt: 0, coldStart: true, family: 'openai', operation: 'chat' }),
     attempts: 1,
@@ -22,7 +22,7 @@ interface Directive {
   Dimensions: string[][];
   Metrics: { Name: string }[];
 }
-const directives = (emitted._aws as { CloudWatchMetrics: Directive[] }).CloudWatchMetrics;
+const directives: Directive[] = JSON.parse(`{${emitted.directives}}`)._aws.CloudWatchMetrics;
 /** `name|dimension,dimension` of everything CloudWatch keeps. */
 const kept = new Set(
   directives.flatMap(({ Dimensions, Metrics }) =>

@@ -12,7 +12,8 @@ const environment = () => {
   const { before } = accessLog({
     family: 'openai',
     service: 'gateway-test',
-    log: (level, event, fields = {}) => lines.push([level, event, fields]),
+    log: (level, event, fields = {}, members = '') =>
+      lines.push([level, event, { ...fields, ...JSON.parse(`{${members}}`) }]),
     now: () => clock.ms,
   });
   const run = async (path: string, serve: (record: RequestRecord, request: GatewayRequest) => void) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { endpoints } from '../../../../lib/endpoints/index.ts';
-import { metricFields, NAMESPACE, operationName } from '../../../../lib/telemetry/metrics.ts';
+import { metricsLine, NAMESPACE, operationName } from '../../../../lib/telemetry/metrics.ts';
 import { createRecord, type RequestRecord } from '../../../../lib/telemetry/record.ts';
 
 interface Directive {
@@ -12,8 +12,11 @@ const recordOf = (more: Partial<RequestRecord>): RequestRecord => ({
   ...createRecord({ startedAt: 0, coldStart: false, family: 'openai', operation: 'chat' }),
   ...more,
 });
-const fieldsOf = (more: Partial<RequestRecord>, totalMs = 1500) =>
-  metricFields(recordOf(more), { totalMs, service: 'gateway-test', timestamp: 1_700_000_000_000 });
+const fieldsOf = (more: Partial<RequestRecord>, totalMs = 1500): Record<string, unknown> => {
+  const options = { totalMs, service: 'gateway-test', timestamp: 1_700_000_000_000 };
+  const { fields, directives } = metricsLine(recordOf(more), options);
+  return { ...fields, ...JSON.parse(`{${directives}}`) };
+};
 const directivesOf = (fields: Record<string, unknown>) =>
   (fields._aws as { CloudWatchMetrics: Directive[] }).CloudWatchMetrics;
 
