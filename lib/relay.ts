@@ -62,17 +62,25 @@ export const relay =
     const patienceMs = Math.min(idleMs, keepAlive ? keepAliveMs : idleMs, watch ? AFTER_MARKER_MS : idleMs);
     let spokeMs = 0;
 
+    /** Why nobody takes the bytes any more. */
+    let refused: { readonly cause: unknown } | undefined;
+
     const speak = (text: string) => {
       try {
         sink.write(text);
       } catch (cause) {
-        rest.stop(cutError(cause));
+        refused = { cause };
+        rest.stop();
       }
+    };
+    const stop = (reason?: Error) => {
+      rest.stop(reason);
+      return idleMs;
     };
     const watchdog = createWatchdog(patienceMs, (silentMs) => {
       const isOver = watch?.terminated === true;
-      if (silentMs >= idleMs) rest.stop(idleError());
-      else if (isOver && silentMs >= AFTER_MARKER_MS) rest.stop();
+      if (silentMs >= idleMs) return stop(idleError());
+      if (isOver && silentMs >= AFTER_MARKER_MS) return stop();
       let dueMs = isOver ? Math.min(idleMs, AFTER_MARKER_MS) : idleMs;
       if (keepAlive !== undefined && watch?.atBoundary && !isOver) {
         if (silentMs - spokeMs >= keepAliveMs) {
@@ -110,6 +118,7 @@ export const relay =
     try {
       const broken = await passAll();
       watchdog.end();
+      if (refused) throw refused.cause;
       const missing = watch ? watch.finish(broken === undefined) : broken === undefined ? '' : undefined;
       if (missing !== undefined) {
         ending = 'complete';

@@ -52,7 +52,9 @@ export const createWatchdog = (patienceMs: number, silent: (silentMs: number) =>
     // The clock was set back: what has passed can not be told, only that it was enough for the timer.
     if (waitedMs < 0) since = Date.now() - dueMs;
     if (waitedMs < 0 || waitedMs >= dueMs) dueMs = Math.max(waitedMs, dueMs) + silent(Math.max(waitedMs, dueMs));
-    if (isWaiting) release = timeLimit(dueMs - (Date.now() - since), fire);
+    // Never longer than the patience: the next wait may begin before it fires.
+    const sleepMs = Math.min(patienceMs, dueMs - (Date.now() - since));
+    if (isWaiting) release = timeLimit(Math.max(1, sleepMs), fire);
   };
 
   return {

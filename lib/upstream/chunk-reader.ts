@@ -53,8 +53,8 @@ export const createChunkReader = (stream: Readable, discard: () => void): ChunkR
         look();
       }),
     stop(reason) {
-      if (hasEnded) return;
-      fail(reason ?? new Error('The body was let go.'));
+      if (!hasEnded) fail(reason ?? new Error('The body was let go.'));
+      // Even behind its end: below a decoder the response may go on. Of one that is over it is no word.
       discard();
     },
   };

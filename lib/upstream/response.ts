@@ -16,6 +16,8 @@ export const decoded = (response: IncomingMessage): { headers: IncomingHttpHeade
   const decoder = encoding && DECODERS[encoding.trim().toLowerCase()]?.();
   if (!decoder) return { headers: response.headers, body: response };
   const { 'content-encoding': _encoding, 'content-length': _length, ...headers } = response.headers;
+  // Heard before anybody reads: a body broken in the head's own segment would end the process.
+  decoder.on('error', () => {});
   response.on('error', (error) => decoder.destroy(error));
   decoder.on('close', () => response.destroy());
   return { headers, body: response.pipe(decoder) };

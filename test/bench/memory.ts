@@ -26,7 +26,11 @@ interface Kind {
 
 const kindsOf = (paths: Paths): readonly Kind[] => {
   const [worker = ''] = paths.workerUrls;
-  const gateway = { ...AS_DEPLOYED, GATEWAY_ALLOW_ANONYMOUS: 'true', LOCALAI_WORKERS: workerSetting([worker], 'localai') };
+  const gateway = {
+    ...AS_DEPLOYED,
+    GATEWAY_ALLOW_ANONYMOUS: 'true',
+    LOCALAI_WORKERS: workerSetting([worker], 'localai'),
+  };
   return [
     { name: 'bare', bundleDir: paths.bundles.bare, env: { BENCH_WORKER: worker }, media: false },
     { name: 'gateway', bundleDir: paths.bundles.openai, env: gateway, media: false },

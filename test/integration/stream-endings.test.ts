@@ -260,6 +260,14 @@ describe.each(each(binary))('%s, bytes', (_, one) => {
     else expect([received.status, received.complete]).toEqual([200, false]);
   });
 
+  test('the same below a content coding, in the very segment of the head, does not cost the environment', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n';
+    const received = await ask(one, raw(`${head}zz\r\nxyz\r\n`));
+    if (received.status === 502) expectErrorIn(one.dialect, received);
+    else expect([received.status, received.complete]).toEqual([200, false]);
+    expect((await ask(one, {})).complete).toBe(true);
+  });
+
   test('a reset of a body that only the end of the connection delimits breaks it', async () => {
     const received = await ask(one, raw('HTTP/1.1 200 OK\r\ncontent-type: audio/wav\r\n\r\nRIFFxxxx', 'reset'));
     if (received.status === 502) expectErrorIn(one.dialect, received);

@@ -263,7 +263,7 @@ describe('the end of a stream', () => {
     test('at a keep-alive: the same, and the process lives', async () => {
       const left = leaving(1);
       await expect(left.done).rejects.toThrow('write after end');
-      expect(left.isClosed()).toBe(true);
+      expect([left.isClosed(), left.endings]).toEqual([true, ['client']]);
     });
   });
 
@@ -390,6 +390,35 @@ describe('silence', () => {
     await jest.advanceTimersByTimeAsync(5000);
     await relayed.done;
     expect([relayed.text(), relayed.endings, relayed.isClosed()]).toEqual([token + finish + done, ['complete'], true]);
+  });
+
+  test.each([
+    ['after a pause', ollamaStream, ['{"done":false}\n'], ['{"done":true}\n']],
+    ['after a keep-alive', completionStream, [token], [finish, done]],
+  ])('nor %s in the stream', async (_, format, before, behind) => {
+    const relayed = start(before, { format, idleMs: 60_000, keepAliveMs: 7000 });
+    await jest.advanceTimersByTimeAsync(7500);
+    relayed.feed(...behind);
+    await jest.advanceTimersByTimeAsync(4100);
+    await relayed.done;
+    expect(relayed.endings).toEqual(['complete']);
+  });
+
+  test('a pause inside an event does not put the keep-alives off that come behind it', async () => {
+    const relayed = start([token.slice(0, 9)], { keepAliveMs: 1000, idleMs: 6000 });
+    await jest.advanceTimersByTimeAsync(1200);
+    relayed.feed(token.slice(9));
+    await jest.advanceTimersByTimeAsync(2100);
+    expect(relayed.text()).toMatch(/^data: .*\n\n(: keep-alive\n\n){1,2}$/);
+    relayed.feed(done, 'end');
+    await relayed.done;
+  });
+
+  test('no keep-alive goes ahead of the idle limit that falls on its beat', async () => {
+    const relayed = start([token], { keepAliveMs: 1000, idleMs: 3000 });
+    await jest.advanceTimersByTimeAsync(3100);
+    await relayed.done;
+    expect(relayed.text().split(': keep-alive')).toHaveLength(3);
   });
 
   test('usage that comes late behind finish_reason still passes', async () => {

@@ -84,6 +84,17 @@ describe('a watchdog', () => {
     expect(told).toHaveLength(3);
   });
 
+  test('a long time it was told is not waited out by the next wait', async () => {
+    const { wait, heard, end, told } = watched(100, 10_000);
+    wait();
+    await jest.advanceTimersByTimeAsync(110);
+    heard();
+    wait();
+    await jest.advanceTimersByTimeAsync(210);
+    expect(told).toHaveLength(2);
+    end();
+  });
+
   test('a clock that is set back does not make it deaf', async () => {
     const { wait, end, told } = watched(100);
     wait();

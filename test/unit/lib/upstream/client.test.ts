@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { createChunkReader } from '../../../../lib/upstream/chunk-reader.ts';
 import { createUpstream, type UpstreamFailure, type UpstreamResponse } from '../../../../lib/upstream/client.ts';
 import { until } from '../../../support/until.ts';
 
@@ -296,6 +297,21 @@ describe('a reply encoded although identity was asked for', () => {
     });
     const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
     await expect(textOf(response)).rejects.toThrow();
+  });
+
+  test('read to its end, nothing stays open behind it, though the worker sends more than was compressed', async () => {
+    const { url, connections } = await startServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': 'deflate' });
+      // No end: the connection is held.
+      response.write(Buffer.concat([deflateSync(text), Buffer.alloc(2)]));
+    });
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    const reader = createChunkReader(response.body, response.discard);
+    const chunks: Uint8Array[] = [];
+    for (let chunk = await reader.read(); chunk; chunk = await reader.read()) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString()).toBe(text);
+    reader.stop();
+    expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
   });
 
   test('an abort in its middle closes the connection', async () => {
