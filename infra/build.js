@@ -98,9 +98,10 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
       plugins: [packagesOnDemand(packages)],
     });
   const fileOf = (/** @type {string} */ name) => join(outdir, name, 'index.cjs');
+  /** @param {string} name @param {import('esbuild').OutputFile[]} files */
+  const bytesOf = (name, files) => files.find(({ path }) => path === fileOf(name))?.contents.length ?? 0;
   const first = await bundleFunctions(names, AS_FUNCTIONS);
-  const sizes = new Map(first.outputFiles.map(({ path, contents }) => [path, contents.length]));
-  const large = names.filter((name) => (sizes.get(fileOf(name)) ?? 0) > LARGEST);
+  const large = names.filter((name) => bytesOf(name, first.outputFiles) > LARGEST);
   const second = await bundleFunctions(large);
   const replaced = new Set(second.outputFiles.map(({ path }) => path));
   const bundles = [...first.outputFiles.filter(({ path }) => !replaced.has(path)), ...second.outputFiles];
@@ -126,10 +127,7 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
     outputs: { ...outputs, ...late.metafile.outputs },
   };
   await writeIfChanged(join(outdir, 'meta.json'), JSON.stringify(meta, null, 1));
-  return names.map((name) => {
-    const file = fileOf(name);
-    return { name, file, bytes: bundles.find(({ path }) => path === file)?.contents.length ?? 0 };
-  });
+  return names.map((name) => ({ name, file: fileOf(name), bytes: bytesOf(name, bundles) }));
 };
 
 const main = async () => {

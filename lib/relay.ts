@@ -117,7 +117,6 @@ export const relay =
     let ending: Ending = 'client';
     try {
       const broken = await passAll();
-      watchdog.end();
       if (refused) throw refused.cause;
       const missing = watch ? watch.finish(broken === undefined) : broken === undefined ? '' : undefined;
       if (missing !== undefined) {

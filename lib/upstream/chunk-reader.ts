@@ -9,8 +9,8 @@ export interface ChunkReader {
 }
 
 /**
- * `for await` over a stream, without what it costs: Node's iterator takes three promises for every chunk, a third of
- * all that is done for an event that streams through, and its `return()` waits behind a read that never ends.
+ * `for await` over a stream, without what it costs: Node's iterator takes three promises for every chunk, and its
+ * `return()` waits behind a read that never ends.
  *
  * @param discard closes what the stream comes from.
  * @see https://nodejs.org/docs/latest-v24.x/api/stream.html#event-readable

@@ -105,11 +105,9 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
           return reject(new UpstreamFailure('reset', true));
         }
         // A worker that has said everything without reading all of it never will.
-        if (!outgoing.writableEnded) {
-          response.once('end', () => {
-            if (!outgoing.writableEnded) outgoing.destroy();
-          });
-        }
+        response.once('end', () => {
+          if (!outgoing.writableEnded) outgoing.destroy();
+        });
         if (hasControls(response)) {
           // Taken now: at its end the response has given the socket back to the agent.
           const { socket } = response;
