@@ -8,7 +8,7 @@ const floors = [
   // The pipeline: the files of lib/ itself that have no other place here.
   ['^lib/(?!(gateway|config|holder|worker|errors|time-limit)\\.ts)[^/]+\\.ts$'],
   ['^lib/config\\.ts$'],
-  ['^lib/middleware/', '^lib/registrar/'],
+  ['^lib/middleware/', '^lib/registrar/', '^lib/lambda/'],
   ['^lib/endpoints/'],
   ['^lib/dialects/'],
   ['^lib/router/', '^lib/upstream/', '^lib/uploads/'],

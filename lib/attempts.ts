@@ -1,8 +1,8 @@
+import type { Answered, PrimedBody } from './answer.ts';
+import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import type { InferenceRequest } from './endpoints/inference-request.ts';
 import { GatewayError, TimeoutError, UpstreamError } from './errors.ts';
 import { holdFirstEvent } from './first-event.ts';
-import type { GatewayRequest } from './http/event.ts';
-import type { PrimedBody } from './relay.ts';
 import type { Route, Router } from './router/router.ts';
 import { timeLimit } from './time-limit.ts';
 import { createChunkReader, nothingMore } from './upstream/chunk-reader.ts';
@@ -10,15 +10,6 @@ import { type Upstream, UpstreamFailure, type UpstreamResponse } from './upstrea
 import { type Outcome, retryAfterSeconds, verdict } from './upstream/failover.ts';
 import { localLocation, toClient, toWorker } from './upstream/headers.ts';
 import type { Worker } from './worker.ts';
-
-/** A worker's answer whose first byte is here. */
-export interface Answered {
-  readonly worker: Worker;
-  readonly status: number;
-  /** Already filtered for the client. */
-  readonly headers: Record<string, string>;
-  readonly body: PrimedBody;
-}
 
 export interface AttemptsOptions {
   readonly router: Router;

@@ -1,5 +1,6 @@
+import type { PrimedBody } from './answer.ts';
 import { GatewayError } from './errors.ts';
-import { cutError, idleError, type PrimedBody, reasonOf } from './relay.ts';
+import { cutError, idleError, reasonOf } from './relay.ts';
 import { isSilent, orSilent } from './silence.ts';
 
 export interface CollectOptions {

@@ -1,4 +1,4 @@
-import type { PrimedBody } from './relay.ts';
+import type { PrimedBody } from './answer.ts';
 
 /** An error object is told from a stream's first event within this many bytes. */
 const LONGEST = 4096;

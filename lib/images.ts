@@ -1,9 +1,10 @@
+import type { PrimedBody } from './answer.ts';
 import { collect } from './collect.ts';
 import type { Config } from './config.ts';
+import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import type { InferenceRequest } from './endpoints/inference-request.ts';
-import type { GatewayRequest } from './http/event.ts';
 import { type Image, inlineImages } from './inline-images.ts';
-import { idleError, type PrimedBody, reasonOf } from './relay.ts';
+import { idleError, reasonOf } from './relay.ts';
 import { log } from './telemetry/log.ts';
 import type { Uploads } from './uploads/uploads.ts';
 import { createFetch, keyHeader } from './upstream/ask.ts';

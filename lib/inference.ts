@@ -2,10 +2,10 @@ import { type Attempts, startAttempts } from './attempts.ts';
 import type { Config } from './config.ts';
 import type { Snapshot } from './discovery/source.ts';
 import type { ForwardedEndpoint } from './endpoints/endpoint.ts';
+import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import { type InferenceRequest, readInferenceRequest } from './endpoints/inference-request.ts';
 import type { TakeUploads } from './endpoints/uploaded-files.ts';
 import { engineOf } from './engines/index.ts';
-import type { GatewayRequest } from './http/event.ts';
 import type { PeekFields } from './http/multipart.ts';
 import type { Reply, WriteBody } from './http/reply.ts';
 import { createImages } from './images.ts';
@@ -109,7 +109,8 @@ export const createInference = (parts: InferenceParts) => {
     return {
       status: 200,
       headers: { 'content-type': `${format.contentType}; charset=utf-8`, 'cache-control': 'no-cache' },
-      body: keptAlive(attempts, {
+      body: keptAlive({
+        answered: attempts.answered,
         format,
         keepAliveMs: config.keepAliveMs,
         correlationId: request.id,

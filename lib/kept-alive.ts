@@ -1,4 +1,4 @@
-import type { Answered, Attempts } from './attempts.ts';
+import type { Answered } from './answer.ts';
 import { type CollectOptions, collect } from './collect.ts';
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, UpstreamError } from './errors.ts';
@@ -23,6 +23,8 @@ const lateError = async ({ status, body }: Answered, limits: CollectOptions): Pr
 };
 
 export interface KeptAliveOptions {
+  /** The workers' answer, whenever it comes. */
+  readonly answered: Promise<Answered>;
   readonly format: StreamFormat;
   readonly keepAliveMs: number;
   readonly correlationId: string;
@@ -37,19 +39,19 @@ export interface KeptAliveOptions {
  * another worker or status, so whatever goes wrong is told inside the stream (CONTRACT.md 6).
  */
 export const keptAlive =
-  (attempts: Attempts, { format, keepAliveMs, correlationId, limits, relayed }: KeptAliveOptions): WriteBody =>
+  ({ answered, format, keepAliveMs, correlationId, limits, relayed }: KeptAliveOptions): WriteBody =>
   async (sink) => {
     const keepAlive = format.keepAlive ?? '';
     let body: WriteBody | undefined;
     try {
       sink.write(keepAlive);
-      let answered = await orSilent(attempts.answered, keepAliveMs);
-      while (isSilent(answered)) {
+      let answer = await orSilent(answered, keepAliveMs);
+      while (isSilent(answer)) {
         sink.write(keepAlive);
-        answered = await orSilent(attempts.answered, keepAliveMs);
+        answer = await orSilent(answered, keepAliveMs);
       }
-      body = await relayed(answered);
-      if (!body) throw await lateError(answered, limits);
+      body = await relayed(answer);
+      if (!body) throw await lateError(answer, limits);
     } catch (cause) {
       const error =
         cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', cause);

@@ -1,18 +1,11 @@
+import type { PrimedBody } from './answer.ts';
 import type { StreamFormat } from './dialects/dialect.ts';
 import { GatewayError, TimeoutError, UpstreamError } from './errors.ts';
 import type { WriteBody } from './http/reply.ts';
 import { createWatchdog } from './silence.ts';
-import type { ChunkReader } from './upstream/chunk-reader.ts';
 
 /** How a body ended, told once. */
 export type Ending = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
-
-/** A worker's body whose beginning is already here. */
-export interface PrimedBody {
-  readonly first: readonly Uint8Array[];
-  /** `stop()` closes the connection. */
-  readonly rest: ChunkReader;
-}
 
 export interface RelayOptions {
   /** How the stream is framed; without it the body is bytes, and a cut fails the invocation. */

@@ -1,11 +1,11 @@
-import type { Answered } from './attempts.ts';
+import type { Answered } from './answer.ts';
 import { collect } from './collect.ts';
 import type { Config } from './config.ts';
 import type { StreamFormat } from './dialects/dialect.ts';
 import { anyStream } from './dialects/openai.ts';
 import type { ForwardedEndpoint } from './endpoints/endpoint.ts';
+import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import type { InferenceRequest } from './endpoints/inference-request.ts';
-import type { GatewayRequest } from './http/event.ts';
 import type { Reply } from './http/reply.ts';
 import { withoutLoadingNode } from './model-loading.ts';
 import { relay } from './relay.ts';

@@ -1,6 +1,6 @@
+import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import { GatewayError, TimeoutError } from './errors.ts';
 import { createHolder, load, stamp } from './holder.ts';
-import type { GatewayRequest } from './http/event.ts';
 import type { Reply, Sink } from './http/reply.ts';
 import type { createInference } from './inference.ts';
 import { timeLimit } from './time-limit.ts';

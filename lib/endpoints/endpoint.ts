@@ -1,9 +1,9 @@
 import type { Dialect, StreamFormat } from '../dialects/dialect.ts';
 import type { Snapshot } from '../discovery/source.ts';
 import type { GatewayError } from '../errors.ts';
-import type { GatewayRequest } from '../http/event.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Uploads } from '../uploads/uploads.ts';
+import type { GatewayRequest } from './gateway-request.ts';
 
 /** A deployed function that serves endpoints. */
 export type Family = 'openai' | 'anthropic' | 'ollama' | 'audio' | 'images' | 'rerank' | 'vad' | 'nodes';

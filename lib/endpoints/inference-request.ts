@@ -1,10 +1,10 @@
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
-import type { GatewayRequest } from '../http/event.ts';
 import { replaceFields as replaceJsonFields } from '../http/json-body.ts';
 import { type Fields, isForm, type PeekFields, replaceFields as replaceFormFields } from '../http/multipart.ts';
 import type { StreamedBody } from '../upstream/streamed-body.ts';
 import { sameModel } from '../worker.ts';
 import type { ForwardedEndpoint, Prefix } from './endpoint.ts';
+import type { GatewayRequest } from './gateway-request.ts';
 import type { TakeUploads } from './uploaded-files.ts';
 
 type Body = Readonly<Record<string, unknown>>;

@@ -2,10 +2,10 @@ import { anthropic } from '../dialects/anthropic.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { openai } from '../dialects/openai.ts';
 import { ModelNotFoundError } from '../errors.ts';
-import type { GatewayRequest } from '../http/event.ts';
 import { json } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel } from './catalog.ts';
 import { type Endpoint, INFERENCE } from './endpoint.ts';
+import type { GatewayRequest } from './gateway-request.ts';
 
 /** Anthropic's clients say their API version on every call. */
 const wantsAnthropic = (request: Pick<GatewayRequest, 'headers'>): boolean => 'anthropic-version' in request.headers;

@@ -1,11 +1,11 @@
 import { InvalidRequestError } from '../errors.ts';
-import type { GatewayRequest } from '../http/event.ts';
 import { type FormPart, joinForm, splitForm, textPart } from '../http/form-parts.ts';
 import { parseExact } from '../http/json-body.ts';
 import { isForm } from '../http/multipart.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { StreamedBody } from '../upstream/streamed-body.ts';
 import type { ForwardedEndpoint } from './endpoint.ts';
+import type { GatewayRequest } from './gateway-request.ts';
 
 /** As many images as OpenAI's edits take. */
 const MOST_FILES = 16;

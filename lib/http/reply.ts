@@ -8,6 +8,12 @@ export interface Sink {
 /** Writes a body that comes bit by bit, and resolves at its end. */
 export type WriteBody = (sink: Sink) => Promise<void>;
 
+/** What leaves before the body: the metadata of a function URL's streamed response. */
+export interface Head {
+  statusCode: number;
+  headers: Record<string, string>;
+}
+
 /** What a handler answers: the head is written when the first chunk is there, and not before. */
 export interface Reply {
   /** HTTP status; without it a body starts with an implicit 200. */

@@ -1,6 +1,6 @@
 import type { Family } from '../endpoints/endpoint.ts';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { findEndpoint } from '../endpoints/index.ts';
-import type { GatewayRequest } from '../http/event.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { failed, metricsLine } from '../telemetry/metrics.ts';
 import { createOutputTokens } from '../telemetry/output-tokens.ts';

@@ -1,7 +1,7 @@
 import { digestKey } from '../discovery/keys.ts';
 import type { Snapshot } from '../discovery/source.ts';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { UnauthorizedError } from '../errors.ts';
-import type { GatewayRequest } from '../http/event.ts';
 
 const cookieToken = (request: GatewayRequest): string | undefined => {
   const pairs = [...request.cookies, ...(request.headers.cookie ?? '').split(';')];

@@ -1,5 +1,4 @@
-import type { Head } from '../http/lazy-stream.ts';
-import type { Reply } from '../http/reply.ts';
+import type { Head, Reply } from '../http/reply.ts';
 import type { Middleware } from './middleware.ts';
 
 const EXPOSED = ['x-correlation-id', 'x-request-id', 'request-id', 'retry-after'];

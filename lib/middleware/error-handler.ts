@@ -1,6 +1,6 @@
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { dialectOf } from '../endpoints/index.ts';
 import { GatewayError, InvalidRequestError, PayloadTooLargeError, UnsupportedMediaTypeError } from '../errors.ts';
-import type { GatewayRequest } from '../http/event.ts';
 import type { Reply } from '../http/reply.ts';
 import { log } from '../telemetry/log.ts';
 import type { Middleware } from './middleware.ts';

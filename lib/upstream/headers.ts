@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { GatewayRequest } from '../http/event.ts';
+import type { HttpRequest } from '../http/request.ts';
 
 /** RFC 9110 7.6.1, and the names older proxies still send. */
 const HOP_BY_HOP = [
@@ -56,14 +56,18 @@ const USUAL_CONNECTION = new Map(['', 'keep-alive', 'close'].map((value) => [val
 const isFieldValue = (value: string): boolean => /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 
 /** The scheme the client used; the platform says it in front of a function URL. */
-export const forwardedProto = ({ headers }: Pick<GatewayRequest, 'headers'>): 'http' | 'https' =>
+export const forwardedProto = ({ headers }: Pick<HttpRequest, 'headers'>): 'http' | 'https' =>
   headers['x-forwarded-proto'] === 'http' ? 'http' : 'https';
 
 /**
  * The headers a worker sees (CONTRACT.md 2 and 4).
+ * @param request `id` is its correlation id.
  * @param workerKey the worker's own key, if it has one; the client's credentials never pass.
  */
-export const toWorker = (request: GatewayRequest, workerKey: string | undefined): Record<string, string> => {
+export const toWorker = (
+  request: HttpRequest & { readonly id: string },
+  workerKey: string | undefined,
+): Record<string, string> => {
   const named = namedByConnection(request.headers.connection);
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers)) {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { type Answered, type AttemptsOptions, startAttempts } from '../../../lib/attempts.ts';
+import type { Answered } from '../../../lib/answer.ts';
+import { type AttemptsOptions, startAttempts } from '../../../lib/attempts.ts';
+import type { GatewayRequest } from '../../../lib/endpoints/gateway-request.ts';
 import { GatewayError, TimeoutError } from '../../../lib/errors.ts';
 import { load } from '../../../lib/holder.ts';
-import type { GatewayRequest } from '../../../lib/http/event.ts';
 import {
   createFleet,
   type Fleet,

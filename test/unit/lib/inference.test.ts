@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { parseConfig } from '../../../lib/config.ts';
 import type { Snapshot } from '../../../lib/discovery/source.ts';
+import type { GatewayRequest } from '../../../lib/endpoints/gateway-request.ts';
 import { TimeoutError } from '../../../lib/errors.ts';
 import { load } from '../../../lib/holder.ts';
-import type { GatewayRequest } from '../../../lib/http/event.ts';
 import type { Reply } from '../../../lib/http/reply.ts';
 import { createInference } from '../../../lib/inference.ts';
 import type { Ask } from '../../../lib/upstream/ask.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { audioEndpoints } from '../../../../lib/endpoints/audio.ts';
 import type { ForwardedEndpoint } from '../../../../lib/endpoints/endpoint.ts';
+import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { readInferenceRequest } from '../../../../lib/endpoints/inference-request.ts';
 import { createTakeUploads } from '../../../../lib/endpoints/uploaded-files.ts';
-import type { GatewayRequest } from '../../../../lib/http/event.ts';
 import { peekFields } from '../../../../lib/http/multipart.ts';
 import type { StoredFile, Uploads } from '../../../../lib/uploads/uploads.ts';
 

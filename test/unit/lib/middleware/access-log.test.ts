@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { GatewayRequest } from '../../../../lib/http/event.ts';
+import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { accessLog } from '../../../../lib/middleware/access-log.ts';
 import type { RequestRecord } from '../../../../lib/telemetry/record.ts';
 

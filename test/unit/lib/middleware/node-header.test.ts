@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Snapshot } from '../../../../lib/discovery/source.ts';
+import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { findEndpoint } from '../../../../lib/endpoints/index.ts';
 import { UpstreamError } from '../../../../lib/errors.ts';
 import { load, stamp } from '../../../../lib/holder.ts';
-import { type GatewayRequest, toGatewayRequest } from '../../../../lib/http/event.ts';
-import { createLazyStream } from '../../../../lib/http/lazy-stream.ts';
 import type { Reply } from '../../../../lib/http/reply.ts';
+import { createLazyStream } from '../../../../lib/lambda/lazy-stream.ts';
+import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
 import { renderError } from '../../../../lib/middleware/error-handler.ts';
 import { nodeHeader } from '../../../../lib/middleware/node-header.ts';
 import { installAwslambda, invokeStreaming } from '../../../support/awslambda.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Context } from 'aws-lambda';
 import fc from 'fast-check';
-import { toGatewayRequest } from '../../../../lib/http/event.ts';
+import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
 import { localLocation, toClient, toWorker } from '../../../../lib/upstream/headers.ts';
 import { urlEvent } from '../in-process-gateway.ts';
 

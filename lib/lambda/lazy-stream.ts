@@ -1,12 +1,6 @@
 import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
-import type { GatewayRequest } from './event.ts';
-import type { Reply, Sink } from './reply.ts';
-
-/** The metadata of a function URL's streamed response. */
-export interface Head {
-  statusCode: number;
-  headers: Record<string, string>;
-}
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import type { Head, Reply, Sink } from '../http/reply.ts';
 
 /** RIC's response stream: duck-typed, `write` and `end` only; never destroyed, never written after its end. */
 type ResponseStream = awslambda.HttpResponseStream;

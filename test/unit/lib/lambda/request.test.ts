@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Context } from 'aws-lambda';
-import { type GatewayRequest, toGatewayRequest } from '../../../../lib/http/event.ts';
+import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
+import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
 import { urlEvent } from '../in-process-gateway.ts';
 
 const requests: GatewayRequest[] = [];

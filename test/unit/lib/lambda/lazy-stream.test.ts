@@ -1,8 +1,9 @@
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { GatewayError, UpstreamError } from '../../../../lib/errors.ts';
-import { type GatewayRequest, toGatewayRequest } from '../../../../lib/http/event.ts';
-import { createLazyStream } from '../../../../lib/http/lazy-stream.ts';
 import type { Reply } from '../../../../lib/http/reply.ts';
+import { createLazyStream } from '../../../../lib/lambda/lazy-stream.ts';
+import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
 import { type InvokeOptions, installAwslambda, invokeStreaming } from '../../../support/awslambda.ts';
 import { createDeferred } from '../../../support/deferred.ts';
 import { until } from '../../../support/until.ts';

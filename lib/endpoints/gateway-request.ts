@@ -1,0 +1,32 @@
+import type { Snapshot } from '../discovery/source.ts';
+import type { Holder } from '../holder.ts';
+import type { Deadline } from '../http/deadline.ts';
+import type { Head } from '../http/reply.ts';
+import type { HttpRequest } from '../http/request.ts';
+import type { RequestRecord } from '../telemetry/record.ts';
+
+/**
+ * One request on its way through the gateway. It is the event that middy's middlewares share: `headers`, `body` and
+ * `isBase64Encoded` stay as Lambda delivers them, so that official middlewares work on it.
+ */
+export interface GatewayRequest extends HttpRequest {
+  /** Correlation id; set by the correlation middleware. */
+  id: string;
+  /** The function this runs in. */
+  readonly family: string;
+  readonly deadline: Deadline;
+  /** Called in order when the first chunk is there, just before the head is written. */
+  readonly onHead: ((head: Head) => void)[];
+  /** Shown every chunk of the response on its way to the platform. */
+  onChunk?: (chunk: string | Uint8Array) => void;
+  /** What is known of this request when it is over, for its log line; the pipeline writes into it. */
+  record?: RequestRecord;
+  /** Exists only while the node header is switched on. */
+  holder?: Holder;
+  /** SHA-256 of the key the caller showed, in hex; `undefined` where anybody may call. */
+  caller?: string;
+  /** Run when the response is over and before the invocation is. */
+  readonly afterwards: (() => Promise<unknown>)[];
+  /** The configuration this request is served under. */
+  snapshot?: Snapshot;
+}

@@ -1,0 +1,18 @@
+/** A request as HTTP has it, whatever host received it. */
+export interface HttpRequest {
+  readonly method: string;
+  /** As sent: percent-encoded, trailing slash included. */
+  readonly path: string;
+  /** As sent, without the `?`; empty when there is none. */
+  readonly query: string;
+  /** Lower-case names; several values of one name are joined by a comma (payload format 2.0). */
+  readonly headers: Record<string, string>;
+  readonly cookies: readonly string[];
+  /** Text or base64 as delivered; after the JSON parser, the parsed value. */
+  body: unknown;
+  readonly isBase64Encoded: boolean;
+  /** The body's bytes; decoded when first asked for. */
+  bytes(): Buffer;
+  readonly sourceIp: string;
+  readonly host: string;
+}

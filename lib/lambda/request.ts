@@ -1,0 +1,33 @@
+import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { createDeadline } from '../http/deadline.ts';
+
+/**
+ * @param event payload format 2.0 (AWS Lambda Developer Guide, "Invoking Lambda function URLs").
+ * @param options the function's family, and `GATEWAY_DEADLINE_MARGIN_MS`.
+ */
+export const toGatewayRequest = (
+  event: LambdaFunctionURLEvent,
+  context: Context,
+  { family, marginMs }: { family: string; marginMs: number },
+): GatewayRequest => {
+  const raw = event.body ?? '';
+  let bytes: Buffer | undefined;
+  return {
+    id: '',
+    family,
+    method: event.requestContext?.http?.method ?? 'GET',
+    path: event.rawPath ?? '/',
+    query: event.rawQueryString ?? '',
+    headers: event.headers as Record<string, string>,
+    cookies: event.cookies ?? [],
+    body: event.body,
+    isBase64Encoded: event.isBase64Encoded ?? false,
+    bytes: () => (bytes ??= Buffer.from(raw, event.isBase64Encoded ? 'base64' : 'utf8')),
+    sourceIp: event.requestContext?.http?.sourceIp ?? '',
+    host: event.requestContext?.domainName ?? '',
+    deadline: createDeadline(context.getRemainingTimeInMillis(), marginMs),
+    onHead: [],
+    afterwards: [],
+  };
+};
