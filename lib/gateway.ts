@@ -4,11 +4,12 @@ import { brokenSource, createSource, usable } from './configuration.ts';
 import type { AnsweredEndpoint, Family } from './endpoints/endpoint.ts';
 import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import { findEndpoint } from './endpoints/index.ts';
-import type { createTakeUploads as CreateTakeUploads } from './endpoints/uploaded-files.ts';
 import { NotFoundError } from './errors.ts';
 import type { PeekFields } from './http/multipart.ts';
 import type { Reply } from './http/reply.ts';
-import { createInference } from './inference.ts';
+import { withFallback } from './inference/fallback.ts';
+import { createInference } from './inference/inference.ts';
+import type { createTakeUploads as CreateTakeUploads } from './inference/uploaded-files.ts';
 import { createLazyStream } from './lambda/lazy-stream.ts';
 import { toGatewayRequest } from './lambda/request.ts';
 import { access } from './middleware/access.ts';
@@ -29,7 +30,6 @@ import { log } from './telemetry/log.ts';
 import type { createUploads as CreateUploads } from './uploads/uploads.ts';
 import { createAsk, createGet } from './upstream/ask.ts';
 import { createUpstream } from './upstream/client.ts';
-import { withFallback } from './with-fallback.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,6 +1,6 @@
 import type { GatewayError } from '../errors.ts';
-import { createNdjsonTail } from '../http/ndjson.ts';
 import type { Dialect, StreamFormat } from './dialect.ts';
+import { createNdjsonTail } from './ndjson.ts';
 
 const errorBody = ({ message }: GatewayError): string => JSON.stringify({ error: message });
 

@@ -1,6 +1,6 @@
 import type { GatewayError } from '../errors.ts';
-import { createSseTail } from '../http/sse.ts';
 import type { StreamFormat } from './dialect.ts';
+import { createSseTail } from './sse.ts';
 
 /** What one dialect's SSE streams have of their own. */
 export interface SseStreamOptions {

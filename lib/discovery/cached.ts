@@ -1,7 +1,7 @@
 import { UnavailableError } from '../errors.ts';
 import type { log as Log } from '../telemetry/log.ts';
-import { bounded, type Call, withFullJitter } from './backoff.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { bounded, type Call, withFullJitter } from '../time/backoff.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
 
 /** One call alongside a request may last this long. */
 const callMs = 2_000;

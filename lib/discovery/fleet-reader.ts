@@ -1,3 +1,4 @@
+import type { GetParameters } from '../aws/ssm-client.ts';
 import type { Attempt } from './cached.ts';
 import {
   decodeFleet,
@@ -9,7 +10,6 @@ import {
   shardNames,
   withHeartbeat,
 } from './fleet.ts';
-import type { GetParameters } from './ssm-client.ts';
 
 /** One `GetParameters` takes ten names. */
 const namesPerCall = 10;

@@ -1,13 +1,13 @@
+import { createSsmClient, type Environment, type GetParameters } from '../aws/ssm-client.ts';
 import { log as systemLog } from '../telemetry/log.ts';
+import type { Clock } from '../time/clock.ts';
 import type { Worker } from '../worker.ts';
 import { type Attempt, createCached } from './cached.ts';
-import type { Clock } from './clock.ts';
 import { FleetError, pointerName } from './fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from './fleet-reader.ts';
 import { digestKey, noKey } from './keys.ts';
 import { readSetting, type SettingName, settingNames } from './parameters.ts';
 import type { Snapshot, Source } from './source.ts';
-import { createSsmClient, type Environment, type GetParameters } from './ssm-client.ts';
 
 export interface SsmSourceOptions {
   /** `GATEWAY_SSM_PREFIX`, no trailing slash. */

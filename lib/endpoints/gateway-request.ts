@@ -1,9 +1,9 @@
 import type { Snapshot } from '../discovery/source.ts';
 import type { Holder } from '../holder.ts';
-import type { Deadline } from '../http/deadline.ts';
 import type { Head } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
+import type { Deadline } from '../time/deadline.ts';
 
 /**
  * One request on its way through the gateway. It is the event that middy's middlewares share: `headers`, `body` and

@@ -1,6 +1,6 @@
 import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
-import { createDeadline } from '../http/deadline.ts';
+import { createDeadline } from '../time/deadline.ts';
 
 /**
  * @param event payload format 2.0 (AWS Lambda Developer Guide, "Invoking Lambda function URLs").

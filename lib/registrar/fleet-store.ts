@@ -1,6 +1,5 @@
 import { GetParametersCommand, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
 import type { Attempt } from '../discovery/cached.ts';
-import type { Clock } from '../discovery/clock.ts';
 import {
   decodePointer,
   encodeFleet,
@@ -13,6 +12,7 @@ import {
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from '../discovery/fleet-reader.ts';
 import { readSetting } from '../discovery/parameters.ts';
 import type { log as Log } from '../telemetry/log.ts';
+import type { Clock } from '../time/clock.ts';
 import { createPacer } from './pacer.ts';
 
 /** SSM's standard throughput is three `PutParameter` a second, for the whole account. */

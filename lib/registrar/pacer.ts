@@ -1,4 +1,4 @@
-import type { Clock } from '../discovery/clock.ts';
+import type { Clock } from '../time/clock.ts';
 
 /** @returns a function that resolves when the next call may start, so that there are at most so many a second. */
 export const createPacer = (perSecond: number, clock: Clock): (() => Promise<void>) => {

@@ -1,9 +1,9 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SSMClient } from '@aws-sdk/client-ssm';
-import { type Clock, systemClock } from '../discovery/clock.ts';
 import type { FleetWorker } from '../discovery/fleet.ts';
 import { engineOf } from '../engines/index.ts';
 import { log as systemLog } from '../telemetry/log.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
 import type { Ask } from '../upstream/ask.ts';
 import { examine, type Target, unasked } from './examine.ts';
 import { createFleetStore, type Stored } from './fleet-store.ts';

@@ -1,8 +1,8 @@
+import { type PostForm, presignPost } from '../aws/post-policy.ts';
+import { bucketOf, createS3Client, type Environment, type S3Client, S3Error, type Send } from '../aws/s3-client.ts';
 import { GatewayError, PayloadTooLargeError, UnavailableError } from '../errors.ts';
 import { log } from '../telemetry/log.ts';
 import { endingOf } from './media-types.ts';
-import { type PostForm, presignPost } from './post-policy.ts';
-import { bucketOf, createS3Client, type Environment, type S3Client, S3Error, type Send } from './s3-client.ts';
 import { expiryOf, newUploadId, UPLOAD_LIFE_MS, uploadKey } from './upload-id.ts';
 
 /** How long a client may take to begin its upload. */

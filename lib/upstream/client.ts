@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
-import { timeLimit } from '../time-limit.ts';
+import { timeLimit } from '../time/time-limit.ts';
 import type { Worker } from '../worker.ts';
 import { createAgents } from './agents.ts';
 import { builtin } from './builtin.ts';

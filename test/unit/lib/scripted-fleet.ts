@@ -3,8 +3,8 @@ import type { Context } from 'aws-lambda';
 import type { ForwardedEndpoint } from '../../../lib/endpoints/endpoint.ts';
 import type { GatewayRequest } from '../../../lib/endpoints/gateway-request.ts';
 import { findEndpoint } from '../../../lib/endpoints/index.ts';
-import type { InferenceRequest } from '../../../lib/endpoints/inference-request.ts';
 import { createHolder, stamp } from '../../../lib/holder.ts';
+import type { InferenceRequest } from '../../../lib/inference/inference-request.ts';
 import { toGatewayRequest } from '../../../lib/lambda/request.ts';
 import type { Router } from '../../../lib/router/router.ts';
 import {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { watch } from '../../../../infra/aws/alarms.js';
 import { readOptions } from '../../../../infra/aws/options.js';
-import { SsmError } from '../../../../lib/discovery/ssm-client.ts';
+import { SsmError } from '../../../../lib/aws/ssm-client.ts';
 import { metricsLine, NAMESPACE } from '../../../../lib/telemetry/metrics.ts';
 import { createRecord } from '../../../../lib/telemetry/record.ts';
 import { readParams } from '../../../support/stack-params.ts';

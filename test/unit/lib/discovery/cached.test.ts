@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type Attempt, createCached } from '../../../../lib/discovery/cached.ts';
 import { UnavailableError } from '../../../../lib/errors.ts';
-import { createFakeClock, settle } from './fake-clock.ts';
+import { createFakeClock, settle } from '../time/fake-clock.ts';
 
 const ttlMs = 10_000;
 

@@ -3,7 +3,7 @@ import { encodeFleet, type FleetWorker, pointerName } from '../../../../lib/disc
 import { digestKey, noKey } from '../../../../lib/discovery/keys.ts';
 import { createSsmSource, type SsmSourceOptions } from '../../../../lib/discovery/ssm.ts';
 import { UnavailableError } from '../../../../lib/errors.ts';
-import { createFakeClock, settle } from './fake-clock.ts';
+import { createFakeClock, settle } from '../time/fake-clock.ts';
 
 const ttlMs = 10_000;
 const seenAt = '2026-11-23T12:00:00.000Z';

@@ -7,8 +7,8 @@ import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
 import { type InvokeOptions, installAwslambda, invokeStreaming } from '../../../support/awslambda.ts';
 import { createDeferred } from '../../../support/deferred.ts';
 import { until } from '../../../support/until.ts';
-import { written } from '../bodies.ts';
 import { urlEvent } from '../in-process-gateway.ts';
+import { written } from '../relay/bodies.ts';
 
 /** The head leaves with the first chunk; the platform's sharp edges (no head without a write, write after end) are met. */
 type Handler = (request: GatewayRequest) => Promise<Reply>;

@@ -16,8 +16,8 @@ import { operation, operations, pathOf } from '../../../support/operations.ts';
 import { type StandIn, startWorker } from '../../../support/stand-in-worker.ts';
 import { until } from '../../../support/until.ts';
 import { cut, holdAt, reply, stallAfter } from '../../../support/worker/behaviours.ts';
-import { written } from '../bodies.ts';
 import { createInProcessGateway, keepLogs, urlEvent } from '../in-process-gateway.ts';
+import { written } from '../relay/bodies.ts';
 
 /** CONTRACT.md section 3, last paragraph: one test each. */
 const header = 'x-localai-node';

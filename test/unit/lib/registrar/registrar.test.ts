@@ -1,10 +1,10 @@
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Clock } from '../../../../lib/discovery/clock.ts';
 import { createSsmSource } from '../../../../lib/discovery/ssm.ts';
 import { nodeId } from '../../../../lib/registrar/node-id.ts';
 import { createRegistrar, type TaskEvent } from '../../../../lib/registrar/registrar.ts';
+import type { Clock } from '../../../../lib/time/clock.ts';
 import type { Ask } from '../../../../lib/upstream/ask.ts';
 import { ecsTask, type TaskOptions } from '../../../support/aws/container-service.ts';
 import { type Aws, startAws } from '../../../support/aws.ts';

@@ -1,0 +1,60 @@
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { GatewayError, TimeoutError } from '../errors.ts';
+import { createHolder, load, stamp } from '../holder.ts';
+import type { Reply, Sink } from '../http/reply.ts';
+import { timeLimit } from '../time/time-limit.ts';
+import type { createInference } from './inference.ts';
+
+type Infer = ReturnType<typeof createInference>;
+
+/** How long workers may take to begin an answer that the gateway could give itself. */
+const PATIENCE_MS = 2000;
+
+const isAnswer = ({ status = 200 }: Reply) => status < 300;
+
+const nowhere: Sink = { write: () => true, drained: async () => {} };
+
+/** So that its connection can be used again. */
+const readToEnd = async ({ body }: Reply): Promise<void> => {
+  if (typeof body === 'function') await body(nowhere);
+};
+
+/**
+ * Asks a worker where one serves the endpoint, and answers in its place where none does, or none has an answer in time.
+ * The node header names a worker only when the bytes are its own.
+ */
+export const withFallback =
+  (infer: Infer): Infer =>
+  async (endpoint, params, request, snapshot) => {
+    const { fallback } = endpoint;
+    if (!fallback) return infer(endpoint, params, request, snapshot);
+    const limit = new AbortController();
+    const release = timeLimit(PATIENCE_MS, () => limit.abort(new TimeoutError('No worker answered in time.')));
+    const { deadline, holder } = request;
+    const trial: GatewayRequest = {
+      ...request,
+      deadline: { ...deadline, signal: AbortSignal.any([deadline.signal, limit.signal]) },
+      ...(holder && { holder: createHolder() }),
+    };
+    const own = (failure?: GatewayError) =>
+      fallback(request.body as Readonly<Record<string, unknown>>, snapshot, failure);
+    try {
+      const reply = await infer(endpoint, params, trial, snapshot);
+      const instead = isAnswer(reply) ? undefined : own();
+      if (!instead) {
+        stamp(holder, load(trial.holder) ?? '');
+        return reply;
+      }
+      await readToEnd(reply).catch(() => {});
+      return instead;
+    } catch (error) {
+      const instead = error instanceof GatewayError && error.status >= 500 ? own(error) : undefined;
+      if (!instead) {
+        stamp(holder, load(trial.holder) ?? '');
+        throw error;
+      }
+      return instead;
+    } finally {
+      release();
+    }
+  };

@@ -1,0 +1,123 @@
+import type { Config } from '../config.ts';
+import type { Snapshot } from '../discovery/source.ts';
+import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { engineOf } from '../engines/index.ts';
+import type { PeekFields } from '../http/multipart.ts';
+import type { Reply, WriteBody } from '../http/reply.ts';
+import { keptAlive } from '../relay/kept-alive.ts';
+import type { Hints } from '../router/policies/policy.ts';
+import type { Router } from '../router/router.ts';
+import { isSilent, orSilent } from '../time/silence.ts';
+import type { Uploads } from '../uploads/uploads.ts';
+import type { Ask } from '../upstream/ask.ts';
+import type { Upstream } from '../upstream/client.ts';
+import type { Worker } from '../worker.ts';
+import { type Attempts, startAttempts } from './attempts.ts';
+import { createImages } from './images.ts';
+import { type InferenceRequest, readInferenceRequest } from './inference-request.ts';
+import { createReplier, formatOf } from './replier.ts';
+import type { TakeUploads } from './uploaded-files.ts';
+
+export interface InferenceParts {
+  readonly config: Config;
+  readonly router: Router;
+  readonly upstream: Upstream;
+  readonly ask: Ask;
+  /** Only where endpoints take forms. */
+  readonly peekFields?: PeekFields | undefined;
+  /** Only where uploads are on. */
+  readonly uploads?: Uploads | undefined;
+  readonly takeUploads?: TakeUploads | undefined;
+}
+
+/** Streams may think for two minutes before their first byte; buffered requests until the deadline. */
+const STREAM_FIRST_BYTE_MS = 120_000;
+const HEALTH_MS = 1000;
+const LATE_ERROR_BYTES = 1024 * 1024;
+
+const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hints => {
+  const system = prefix?.system ?? '';
+  const start = system + (prefix?.firstUser ?? '');
+  return {
+    model: servedModel,
+    conversationKey: session ?? (start || undefined),
+    systemKey: system || undefined,
+    systemTokens: system.length / 4,
+    // The size of a file says nothing of a prompt.
+    promptTokens: body instanceof Uint8Array ? body.length / 4 : 0,
+  };
+};
+
+/** The pipeline: read, route, send, relay. */
+export const createInference = (parts: InferenceParts) => {
+  const { config, router, upstream, ask } = parts;
+  const replyWith = createReplier(parts);
+  const readImages = createImages(parts);
+
+  const isAlive = async (worker: Worker, signal: AbortSignal): Promise<boolean> => {
+    const answer = await ask(worker, engineOf(worker.engine).healthPath, { timeoutMs: HEALTH_MS, signal });
+    return answer !== undefined && answer.status < 500;
+  };
+
+  const start = (inference: InferenceRequest, request: GatewayRequest, snapshot: Snapshot): Attempts => {
+    const { endpoint, servedModel: model, requestedModel, stream } = inference;
+    return startAttempts({
+      router,
+      upstream,
+      request,
+      inference,
+      route: {
+        workers: snapshot.workers,
+        need: { operation: endpoint.operation, model, requestedModel },
+        hints: hintsOf(inference),
+      },
+      maxAttempts: config.maxAttempts,
+      firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
+      whole: endpoint.hasImages && ((worker, body) => readImages(worker, body, inference, request)),
+    });
+  };
+
+  /**
+   * Serves one request from a worker.
+   * @param params the path's parameters.
+   * @throws {GatewayError} in words for the client, before the first byte.
+   */
+  return async (
+    endpoint: ForwardedEndpoint,
+    params: Readonly<Record<string, string>>,
+    request: GatewayRequest,
+    snapshot: Snapshot,
+  ): Promise<Reply> => {
+    const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases, parts);
+    if (request.record)
+      Object.assign(request.record, { requestedModel: inference.requestedModel, servedModel: inference.servedModel });
+    const attempts = start(inference, request, snapshot);
+    const format = inference.stream ? endpoint.stream : undefined;
+    if (!format?.keepAlive) return replyWith(await attempts.answered, inference, request);
+    for (let isWaitedFor = false; !isWaitedFor; ) {
+      const answered = await orSilent(attempts.answered, config.keepAliveMs);
+      if (!isSilent(answered)) return replyWith(answered, inference, request);
+      const { worker } = attempts;
+      const isDead = worker !== undefined && !(await isAlive(worker, request.deadline.signal));
+      // While its health was asked it may have answered, or made way for another one.
+      const meanwhile = await orSilent(attempts.answered, 0);
+      if (!isSilent(meanwhile)) return replyWith(meanwhile, inference, request);
+      isWaitedFor = worker !== undefined && worker === attempts.worker && !(isDead && attempts.giveUp());
+    }
+    attempts.commit();
+    return {
+      status: 200,
+      headers: { 'content-type': `${format.contentType}; charset=utf-8`, 'cache-control': 'no-cache' },
+      body: keptAlive({
+        answered: attempts.answered,
+        format,
+        keepAliveMs: config.keepAliveMs,
+        correlationId: request.id,
+        limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ERROR_BYTES },
+        relayed: async (answered) =>
+          formatOf(endpoint, answered) && ((await replyWith(answered, inference, request)).body as WriteBody),
+      }),
+    };
+  };
+};

@@ -1,0 +1,126 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { holdFirstEvent } from '../../../../lib/relay/first-event.ts';
+import type { ChunkReader } from '../../../../lib/upstream/chunk-reader.ts';
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** Feeds chunks one by one and counts how many were taken before the decision. */
+const hold = async (chunks: readonly Uint8Array[]) => {
+  let taken = 0;
+  const rest: ChunkReader = {
+    read: async () => {
+      const chunk = chunks[taken];
+      if (chunk) taken += 1;
+      return chunk;
+    },
+    stop: () => {},
+  };
+  const first = await rest.read();
+  const held = await holdFirstEvent({ first: first ? [first] : [], rest });
+  const { first: kept } = held.body;
+  return { error: held.error, taken, kept: Buffer.concat(kept).toString(), body: held.body };
+};
+
+const inPieces = (text: string, cuts: readonly number[]) => {
+  const bytes = utf8(text);
+  const places = [...new Set([...cuts.map((cut) => cut % bytes.length), bytes.length])].sort((a, b) => a - b);
+  return places.map((end, at) => bytes.subarray(at === 0 ? 0 : places[at - 1], end)).filter(({ length }) => length > 0);
+};
+
+const errors: [string, string, { status: number; message: string }][] = [
+  ['OpenAI', 'data: {"error":{"message":"no","code":429}}\n\n', { status: 429, message: 'no' }],
+  ['a numeric status', 'data: {"error":{"message":"no","status":503}}\n\n', { status: 503, message: 'no' }],
+  ['a code in text', 'data: {"error":{"message":"no","code":"404"}}\n\n', { status: 404, message: 'no' }],
+  [
+    'a code that is a word',
+    'data: {"error":{"message":"no","code":"model_loading"}}\n\n',
+    { status: 502, message: 'no' },
+  ],
+  ['no code', 'data: {"error":{"message":"no","code":null}}\n\n', { status: 502, message: 'no' }],
+  ['a code that is no error status', 'data: {"error":{"message":"no","code":200}}\n\n', { status: 502, message: 'no' }],
+  ['an error as text', 'data: {"error":"no"}\n\n', { status: 502, message: 'no' }],
+  ['a code beside the error', 'data: {"error":{"message":"no"},"code":503}\n\n', { status: 503, message: 'no' }],
+  [
+    'Anthropic',
+    'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"no"}}\n\n',
+    { status: 502, message: 'no' },
+  ],
+  [
+    'Anthropic without an event line',
+    'data: {"type":"error","error":{"message":"no"}}\n\n',
+    { status: 502, message: 'no' },
+  ],
+  [
+    'vLLM',
+    'data: {"object":"error","message":"no","type":"BadRequestError","code":400}\n\n',
+    { status: 400, message: 'no' },
+  ],
+  [
+    'CRLF and spaces',
+    'event:error\r\ndata:{ "error" : { "message" : "no" , "code" : 503 } }\r\n\r\n',
+    { status: 503, message: 'no' },
+  ],
+];
+
+describe('a first event that is an error object', () => {
+  test.each(errors)('%s: is told, however its bytes come', async (_, text, expected) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(), { maxLength: 10 }), async (cuts) => {
+        const held = await hold(inPieces(`${text}data: [DONE]\n\n`, cuts));
+        expect(held.error).toEqual(expected);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('that is all there is, without its blank line', async () => {
+    expect((await hold([utf8('data: {"error":{"message":"no","code":503}}')])).error).toMatchObject({ status: 503 });
+  });
+});
+
+describe('an ordinary stream', () => {
+  const ordinary = [
+    'data: {"id":"x","choices":[]}\n\n',
+    'event: message_start\ndata: {"type":"message_start"}\n\n',
+    'data: {"error":null,"choices":[]}\n\n',
+    'data: {"errors":1}\n\n',
+    'data: {"error":{"message":"no"',
+    'event: error\ndata: not JSON\n\n',
+    ': comment\n\ndata: {"choices":[]}\n\n',
+    'data: [DONE]\n\n',
+  ];
+
+  test.each(ordinary)('is no error, and none of its bytes is lost: %j', async (text) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(), { maxLength: 10 }), async (cuts) => {
+        const held = await hold(inPieces(text, cuts));
+        let all = held.kept;
+        for (;;) {
+          const next = await held.body.rest.read();
+          if (!next) break;
+          all += Buffer.from(next).toString('latin1');
+        }
+        expect([held.error, all]).toEqual([undefined, text]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test.each(['data: {"id"', 'event: m', ': c', 'd: '])(
+    'is not held once it cannot be an error any more: %j',
+    async (text) => {
+      expect((await hold([utf8(text), utf8('more')])).taken).toBe(1);
+    },
+  );
+
+  test('an error object longer than 4 KB is not waited for', async () => {
+    const chunks = Array.from({ length: 10 }, () => utf8('x'.repeat(1000)));
+    const held = await hold([utf8('data: {"error":{"message":"'), ...chunks]);
+    expect([held.error, held.taken]).toEqual([undefined, 6]);
+  });
+
+  test('an empty body is an empty body', async () => {
+    expect(await hold([])).toMatchObject({ error: undefined, kept: '' });
+  });
+});
