@@ -44,7 +44,7 @@ const viewerRequestFor = ({ uploads }) =>
 /** `{{resolve:secretsmanager:...}}`: CloudFormation puts the secret in, the template never holds it. */
 const secretReference = sub(`{{resolve:secretsmanager:\${EdgeSecret}}}`);
 
-/** What functions compare `x-edge-secret` with; undefined without an edge. @param {Options} options */
+/** What functions compare `x-origin-secret` with; undefined without an edge. @param {Options} options */
 export const edgeSecretOf = ({ edge }) => (edge ? secretReference : undefined);
 
 /** @param {string} name */
@@ -59,7 +59,7 @@ const origin = (name) => ({
     OriginKeepaliveTimeout: 60,
   },
   // Written by CloudFront over whatever a client sends under this name.
-  OriginCustomHeaders: [{ HeaderName: 'x-edge-secret', HeaderValue: secretReference }],
+  OriginCustomHeaders: [{ HeaderName: 'x-origin-secret', HeaderValue: secretReference }],
 });
 
 /** @param {string} name */
@@ -88,7 +88,7 @@ export const edge = (options) => {
         Properties: {
           // Another version is another secret, and so a new value everywhere it is used.
           Name: `${name}/edge-secret-${edgeSecretVersion}`,
-          Description: 'Header x-edge-secret: the function URLs answer only what CloudFront sends',
+          Description: 'Header x-origin-secret: the function URLs answer only what CloudFront sends',
           GenerateSecretString: { PasswordLength: 48, ExcludePunctuation: true },
         },
       },

@@ -29,7 +29,7 @@ const NOT_TO_WORKER = new Set([
   'x-request-id',
   'request-id',
   'forwarded',
-  'x-edge-secret',
+  'x-origin-secret',
 ]);
 const NOT_TO_WORKER_PREFIX = /^x-(?:amz|forwarded-)/;
 

@@ -13,7 +13,7 @@ export const edgeSecret = (secret: string): Middleware => ({
     if (endpoint?.kind === 'answered' && endpoint.access === 'none') return;
     const { createHash, timingSafeEqual } = process.getBuiltinModule('node:crypto');
     const digest = (text: string) => createHash('sha256').update(text).digest();
-    if (timingSafeEqual(digest(request.headers['x-edge-secret'] ?? ''), digest(secret))) return;
+    if (timingSafeEqual(digest(request.headers['x-origin-secret'] ?? ''), digest(secret))) return;
     throw new ForbiddenError('This address is not open to the public: use the domain in front of it.');
   },
 });

@@ -30,7 +30,16 @@ const marking = 'x-input';
 /** CONTRACT.md section 2: what never reaches a worker. `connection` is the gateway's own, and so is `host`. */
 const forbidden = new Set([
   ...['authorization', 'x-api-key', 'xi-api-key', 'cookie', 'keep-alive', 'proxy-authenticate', 'proxy-authorization'],
-  ...['proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'x-localai-node', 'expect', 'x-edge-secret'],
+  ...[
+    'proxy-connection',
+    'te',
+    'trailer',
+    'transfer-encoding',
+    'upgrade',
+    'x-localai-node',
+    'expect',
+    'x-origin-secret',
+  ],
 ]);
 const literalPaths = new Set(endpoints.flatMap((one) => (one.kind === 'forwarded' ? one.paths.slice(0, 1) : [])));
 const isEndpointPath = (path: string) =>

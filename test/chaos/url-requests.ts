@@ -15,7 +15,7 @@ const name = fc.oneof(
     ...['authorization', 'x-api-key', 'xi-api-key', 'cookie', 'host', 'connection', 'keep-alive', 'te', 'trailer'],
     ...['transfer-encoding', 'upgrade', 'expect', 'content-length', 'content-encoding', 'accept-encoding', 'forwarded'],
     ...['proxy-authorization', 'proxy-connection', 'x-localai-node', 'x-amz-date', 'x-amzn-trace-id', 'x-amz-cf-id'],
-    ...['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-edge-secret', 'origin'],
+    ...['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-origin-secret', 'origin'],
     ...['x-correlation-id', 'x-request-id', 'request-id', 'traceparent', 'x-session-id', 'anthropic-version', 'via'],
     ...['__proto__', 'constructor', 'tostring', 'range', 'if-none-match', 'accept', 'x-odd'],
   ),

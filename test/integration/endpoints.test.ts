@@ -227,7 +227,7 @@ describe('headers to the worker', () => {
       'x-amz-security-token': 'secret',
       'proxy-authorization': 'Basic secret',
       te: 'trailers',
-      'x-edge-secret': 'secret',
+      'x-origin-secret': 'secret',
     };
     const seen = await headersSeen(Object.entries(dropped).flat());
     for (const name of Object.keys(dropped)) expect(seen).not.toHaveProperty([name]);

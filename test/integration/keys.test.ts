@@ -154,9 +154,9 @@ describe('GATEWAY_EDGE_SECRET', () => {
     const refused = await ask({}, edged);
     expectErrorIn('openai', refused);
     expect(refused.status).toBe(403);
-    expect((await ask({ 'x-edge-secret': 'wrong' }, edged)).status).toBe(403);
-    expect((await ask({ 'x-edge-secret': 'edge' }, edged)).status).toBe(200);
-    expect(worker.requests[0]?.headers).not.toHaveProperty('x-edge-secret');
+    expect((await ask({ 'x-origin-secret': 'wrong' }, edged)).status).toBe(403);
+    expect((await ask({ 'x-origin-secret': 'edge' }, edged)).status).toBe(200);
+    expect(worker.requests[0]?.headers).not.toHaveProperty('x-origin-secret');
     for (const path of ['/healthz', '/readyz']) expect((await edged.fetch(path)).status).toBe(200);
   });
 });

@@ -188,7 +188,7 @@ describe('the edge', () => {
     const secret = { 'Fn::Sub': `{{resolve:secretsmanager:\${EdgeSecret}}}` };
     for (const { Id, CustomOriginConfig, OriginCustomHeaders, DomainName } of Origins) {
       expect(CustomOriginConfig).toMatchObject({ OriginReadTimeout: 120, OriginProtocolPolicy: 'https-only' });
-      expect(OriginCustomHeaders).toEqual([{ HeaderName: 'x-edge-secret', HeaderValue: secret }]);
+      expect(OriginCustomHeaders).toEqual([{ HeaderName: 'x-origin-secret', HeaderValue: secret }]);
       const logicalId = `${Id[0]?.toUpperCase()}${Id.slice(1)}`;
       expect(JSON.stringify(DomainName)).toContain(`"${logicalId}LambdaFunctionUrl","FunctionUrl"`);
       const { Environment } = propertiesOf(template, `${logicalId}LambdaFunction`) as { Environment?: object };

@@ -82,7 +82,7 @@ test("a preflight that did not come through the edge learns nothing of the gatew
   const ask = (headers: Record<string, string>) =>
     gateway.ask('/v1/chat/completions', { method: 'OPTIONS', headers: { ...preflight, ...headers } });
   expect((await ask({})).status).toBe(403);
-  expect((await ask({ 'x-edge-secret': 'through-the-edge' })).status).toBe(204);
+  expect((await ask({ 'x-origin-secret': 'through-the-edge' })).status).toBe(204);
 });
 
 describe('/readyz', () => {

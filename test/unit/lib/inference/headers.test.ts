@@ -33,7 +33,7 @@ const neverToWorker = [
   'x-forwarded-host',
   'x-forwarded-port',
   'x-forwarded-anything',
-  'x-edge-secret',
+  'x-origin-secret',
 ];
 const neverToClient = [
   ...hopByHop,

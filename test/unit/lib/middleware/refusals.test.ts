@@ -202,21 +202,26 @@ describe('GATEWAY_EDGE_SECRET', () => {
   const ask = (headers: Record<string, string>) => guarded().ask('/v1/models', { headers });
 
   test('without it, or with another: 403, before the key is looked at', async () => {
-    for (const headers of [{}, { 'x-edge-secret': '' }, { 'x-edge-secret': 'Edge' }, { authorization: 'Bearer k' }]) {
+    for (const headers of [
+      {},
+      { 'x-origin-secret': '' },
+      { 'x-origin-secret': 'Edge' },
+      { authorization: 'Bearer k' },
+    ]) {
       expect((await ask(headers as Record<string, string>)).status).toBe(403);
     }
   });
 
   test('with it: on to the key', async () => {
-    expect((await ask({ 'x-edge-secret': 'edge' })).status).toBe(401);
-    expect((await ask({ 'x-edge-secret': 'edge', authorization: 'Bearer k' })).status).toBe(200);
+    expect((await ask({ 'x-origin-secret': 'edge' })).status).toBe(401);
+    expect((await ask({ 'x-origin-secret': 'edge', authorization: 'Bearer k' })).status).toBe(200);
   });
 
   test('it does not reach the worker', async () => {
     const chat = operation('chat');
-    const headers = { 'x-edge-secret': 'edge', 'x-api-key': 'k' };
+    const headers = { 'x-origin-secret': 'edge', 'x-api-key': 'k' };
     await guarded().ask(pathOf(chat, model), { body: chat.body(model), headers });
-    expect(worker.requests[0]?.headers).not.toHaveProperty('x-edge-secret');
+    expect(worker.requests[0]?.headers).not.toHaveProperty('x-origin-secret');
     expect(worker.requests[0]?.headers).not.toHaveProperty('x-api-key');
   });
 });
