@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { att, idOf, sub } from './cloudformation.js';
 import { urlFunctions } from './options.js';
+import { routesOf } from './routes.js';
 
 /** @typedef {import('./options.js').Options} Options */
+/** @typedef {import('./endpoint-table.js').EndpointTable} EndpointTable */
 
 /** AWS's managed policies `CachingDisabled` and `AllViewerExceptHostHeader`: a function URL answers its own host only. */
 const CACHING_DISABLED = '4135ea2d-6df8-44a3-9df3-4b5a84be39ad';
@@ -11,35 +13,30 @@ const METHODS = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'POST', 'DELETE'];
 /** Seconds CloudFront waits for the first byte and between two: its longest. */
 const READ_TIMEOUT = 120;
 
-/**
- * Which function serves a path; the first match counts, what matches nothing is `openai`'s.
- * @type {readonly (readonly [pattern: string, functionName: string])[]}
- */
-const routes = [
-  ['/api/nodes*', 'nodes'],
-  ['/api/*', 'ollama'],
-  ['/', 'ollama'],
-  ['/v1/messages*', 'anthropic'],
-  ['/messages*', 'anthropic'],
-  ['/v1/audio/*', 'audio'],
-  ['/audio/*', 'audio'],
-  ['/tts*', 'audio'],
-  ['/v1/text-to-speech/*', 'audio'],
-  ['/v1/sound-generation*', 'audio'],
-  ['/v1/uploads*', 'audio'],
-  ['/v1/images/*', 'images'],
-  ['/images/*', 'images'],
-  ['/v1/rerank*', 'rerank'],
-  ['/rerank*', 'rerank'],
-  ['/v1/vad*', 'vad'],
-  ['/vad*', 'vad'],
-];
+/** @param {EndpointTable} table */
+const pathsOf = ({ endpoints }) => endpoints.flatMap(({ paths }) => paths);
 
 const viewerRequest = readFileSync(new URL('viewer-request.js', import.meta.url), 'utf8').replace(/^export /m, '');
 
-/** The viewer-request function as it is deployed. @param {Options} options */
-const viewerRequestFor = ({ uploads }) =>
-  uploads ? viewerRequest.replace('const TAKES_UPLOADS = false', 'const TAKES_UPLOADS = true') : viewerRequest;
+/** @param {string} pattern a route's @returns {string} the regular expression that matches the same, as JavaScript writes it */
+const expressionOf = (pattern) => {
+  const escaped = pattern.split('*').map((text) => text.replace(/[\\^$.+?()[\]{}|/]/g, '\\$&'));
+  return `/^${escaped.join('.*')}$/`;
+};
+
+/** The viewer-request function as it is deployed. @param {Options} options @param {EndpointTable} table */
+const viewerRequestFor = ({ uploads }, table) => {
+  const { routes, otherwise } = routesOf(
+    pathsOf(table),
+    (path) => table.dialectOf({ path, headers: {}, family: 'openai' }).name,
+  );
+  const dialects = [...routes, /** @type {const} */ (['*', otherwise])].map(
+    ([pattern, dialect]) => `[${expressionOf(pattern)}, '${dialect}']`,
+  );
+  return viewerRequest
+    .replace('const DIALECTS = []', () => `const DIALECTS = [${dialects.join(', ')}]`)
+    .replace('const TAKES_UPLOADS = false', `const TAKES_UPLOADS = ${uploads}`);
+};
 
 /** `{{resolve:secretsmanager:...}}`: CloudFormation puts the secret in, the template never holds it. */
 const secretReference = sub(`{{resolve:secretsmanager:\${EdgeSecret}}}`);
@@ -76,11 +73,13 @@ const behaviour = (name) => ({
 /**
  * One CloudFront domain in front of all function URLs, which then answer nobody else.
  * @param {Options} options
+ * @param {EndpointTable} table
  * @returns {import('./cloudformation.js').Piece}
  */
-export const edge = (options) => {
+export const edge = (options, table) => {
   const { edge: isOn, edgeDomain, edgeCertificateArn, edgeSecretVersion, name } = options;
   if (!isOn) return {};
+  const { routes, otherwise } = routesOf(pathsOf(table), table.functionFor);
   return {
     Resources: {
       EdgeSecret: {
@@ -97,7 +96,7 @@ export const edge = (options) => {
         Properties: {
           Name: `${name}-viewer-request`,
           AutoPublish: true,
-          FunctionCode: viewerRequestFor(options),
+          FunctionCode: viewerRequestFor(options, table),
           FunctionConfig: { Comment: 'No compression; 413 in the dialect', Runtime: 'cloudfront-js-2.0' },
         },
       },
@@ -110,8 +109,8 @@ export const edge = (options) => {
             HttpVersion: 'http2and3',
             IPV6Enabled: true,
             Origins: urlFunctions.map(origin),
-            DefaultCacheBehavior: behaviour('openai'),
-            CacheBehaviors: routes.map(([PathPattern, target]) => ({ PathPattern, ...behaviour(target) })),
+            DefaultCacheBehavior: behaviour(otherwise),
+            CacheBehaviors: routes.map(([PathPattern, name]) => ({ PathPattern, ...behaviour(name) })),
             ...(edgeDomain && {
               Aliases: [edgeDomain],
               ViewerCertificate: {

@@ -1,5 +1,6 @@
 import { watch } from './alarms.js';
 import { edge, edgeSecretOf } from './edge.js';
+import { readEndpointTable } from './endpoint-table.js';
 import { iam } from './iam.js';
 import { endpointUrls, network, vpcOf } from './network.js';
 import { readOptions } from './options.js';
@@ -37,8 +38,8 @@ const pieces = [parameters, iam, registrar, network, workers, uploads, edge, wat
 
 /** `resources`: the pieces that the parameters ask for, in one. @param {Osls} osls */
 export const resources = async (osls) => {
-  const options = await optionsOf(osls);
-  const made = pieces.map((piece) => piece(options));
+  const [options, table] = await Promise.all([optionsOf(osls), readEndpointTable()]);
+  const made = pieces.map((piece) => piece(options, table));
   return {
     Resources: Object.assign({}, ...made.map(({ Resources }) => Resources)),
     Outputs: Object.assign({}, ...made.map(({ Outputs }) => Outputs)),

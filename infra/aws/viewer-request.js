@@ -11,8 +11,10 @@
 /** Lambda's event, 6,291,456 bytes of JSON, less what headers take. Text passes as it is, all else as base64. */
 const TEXT_LIMIT = 6283264;
 const BINARY_LIMIT = 4712448;
-/** Whether there is a bucket for more; `edge.js` knows. */
+/** Whether there is a bucket for more, and who speaks how: `edge.js` writes both in, from the endpoint table. */
 const TAKES_UPLOADS = false;
+/** @type {[path: RegExp, dialect: string][]} */
+const DIALECTS = [];
 const TEXT_TYPE = /^(text\/.*|application\/(json|xml|javascript))$/;
 const USABLE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -24,10 +26,11 @@ const headerOf = (headers, name) => (headers[name] ? headers[name].value : '');
 
 /** @param {string} uri @param {string} message @param {string} id */
 const errorBody = (uri, message, id) => {
-  if (/^(\/v1)?\/messages(\/|$)/.test(uri)) {
+  const dialect = DIALECTS.filter((one) => one[0].test(uri)).map((one) => one[1])[0];
+  if (dialect === 'anthropic') {
     return { type: 'error', error: { type: 'request_too_large', message: message }, request_id: id };
   }
-  if (/^\/api(\/|$)/.test(uri) && !/^\/api\/nodes(\/|$)/.test(uri)) return { error: message };
+  if (dialect === 'ollama') return { error: message };
   return { error: { message: message, type: 'invalid_request_error', code: 'request_too_large', param: null } };
 };
 

@@ -19,11 +19,11 @@ export const imagesEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'image_generation',
-    paths: ['/v1/images/generations', '/images/generations'],
+    paths: ['/v1/images/generations'],
     input: 'json',
     // LocalAI's own default is a URL on the worker's disk.
     defaults: { response_format: 'b64_json' },
   },
-  { ...multipart, operation: 'inpainting', paths: ['/v1/images/inpainting', '/images/inpainting'] },
+  { ...multipart, operation: 'inpainting', paths: ['/v1/images/inpainting'] },
   { ...multipart, operation: 'image_edit', paths: ['/v1/images/edits'] },
 ];

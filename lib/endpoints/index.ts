@@ -16,6 +16,12 @@ import { rerankEndpoints } from './rerank.ts';
 import { uploadsEndpoints } from './uploads.ts';
 import { vadEndpoints } from './vad.ts';
 
+/** Every `/v1/...` path works without `/v1` as well. */
+const withBarePaths = (endpoint: Endpoint): Endpoint => ({
+  ...endpoint,
+  paths: [...new Set(endpoint.paths.flatMap((path) => [path, path.replace(/^\/v1(?=\/)/, '')]))],
+});
+
 /** The table: every endpoint of CONTRACT.md 1. */
 export const endpoints: readonly Endpoint[] = [
   ...openaiEndpoints,
@@ -29,7 +35,7 @@ export const endpoints: readonly Endpoint[] = [
   ...nodesEndpoints,
   ...modelsEndpoints,
   ...healthEndpoints,
-];
+].map(withBarePaths);
 
 /** A path that is in the table. */
 export interface Match {

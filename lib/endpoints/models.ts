@@ -39,7 +39,7 @@ export const modelsEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'models',
-    paths: ['/v1/models', '/models'],
+    paths: ['/v1/models'],
     dialect: openai,
     answer: async ({ request, snapshot }) => {
       const entries = catalog(await snapshot());
@@ -55,7 +55,7 @@ export const modelsEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'model',
-    paths: ['/v1/models/{id}', '/models/{id}'],
+    paths: ['/v1/models/{id}'],
     dialect: openai,
     answer: async ({ request, params, snapshot }) => {
       const id = params.id ?? '';

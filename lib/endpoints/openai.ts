@@ -25,7 +25,7 @@ export const openaiEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'chat',
-    paths: ['/v1/chat/completions', '/chat/completions'],
+    paths: ['/v1/chat/completions'],
     required: { messages: 'array' } as const,
     stream: completionStream,
     prefix: messagesPrefix,
@@ -33,19 +33,19 @@ export const openaiEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'completions',
-    paths: ['/v1/completions', '/completions', '/v1/engines/{model}/completions'],
+    paths: ['/v1/completions', '/v1/engines/{model}/completions'],
     stream: completionStream,
     prefix: promptPrefix,
   },
   {
     ...common,
     operation: 'embeddings',
-    paths: ['/v1/embeddings', '/embeddings', '/v1/engines/{model}/embeddings'],
+    paths: ['/v1/embeddings', '/v1/engines/{model}/embeddings'],
   },
   {
     ...common,
     operation: 'responses',
-    paths: ['/v1/responses', '/responses'],
+    paths: ['/v1/responses'],
     stream: responseStream,
     prefix: responsesPrefix,
     check: refuseState,

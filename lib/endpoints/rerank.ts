@@ -8,7 +8,7 @@ export const rerankEndpoints: readonly Endpoint[] = [
     operation: 'rerank',
     families: ['rerank'],
     methods: ['POST'],
-    paths: ['/v1/rerank', '/rerank'],
+    paths: ['/v1/rerank', '/v1/reranking', '/v2/rerank'],
     dialect: openai,
     input: 'json',
     modelField: 'model',

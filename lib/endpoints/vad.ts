@@ -8,7 +8,7 @@ export const vadEndpoints: readonly Endpoint[] = [
     operation: 'vad',
     families: ['vad'],
     methods: ['POST'],
-    paths: ['/v1/vad', '/vad'],
+    paths: ['/v1/vad'],
     dialect: openai,
     input: 'json',
     modelField: 'model',

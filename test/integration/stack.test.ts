@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import type { Endpoint, Family } from '../../lib/endpoints/endpoint.ts';
 import { endpoints } from '../../lib/endpoints/index.ts';
-import { circularResources, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
+import { circularResources, pathMatches, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
+import { spellings } from '../support/contract-paths.ts';
 import { resourceText, statementsOf } from '../support/iam.ts';
 import { type Package, packageStack, type Template } from '../support/osls.ts';
 
@@ -113,15 +114,6 @@ describe('concurrency', () => {
   });
 });
 
-/** @see https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html#DownloadDistValuesPathPattern */
-const matches = (pattern: string, path: string) =>
-  new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')}$`,
-  ).test(path);
-
 describe('the edge', () => {
   interface Behaviour {
     readonly PathPattern: string;
@@ -144,16 +136,10 @@ describe('the edge', () => {
     (propertiesOf(templateOf(variant), 'Distribution') as unknown as Distribution).DistributionConfig;
   const firstMatch = (path: string) => {
     const { CacheBehaviors, DefaultCacheBehavior } = configOf('as it is');
-    return CacheBehaviors.find(({ PathPattern }) => matches(PathPattern, path)) ?? DefaultCacheBehavior;
+    return CacheBehaviors.find(({ PathPattern }) => pathMatches(PathPattern, path)) ?? DefaultCacheBehavior;
   };
-  /** A path as clients write it: with a trailing slash, with a model that has a slash, encoded and not. */
-  const spellings = (path: string) =>
-    ['qwen3', 'Qwen/Qwen3-8B', 'Qwen%2FQwen3-8B', 'api/nodes'].flatMap((value) => {
-      const filled = path.replace(/\{\w+\}/, value);
-      return filled === '/' ? [filled] : [filled, `${filled}/`];
-    });
-  const allPaths = endpoints.flatMap(({ paths, ...endpoint }: Endpoint) =>
-    paths.flatMap((path) => spellings(path).map((spelt) => [spelt, endpoint.families] as const)),
+  const allPaths = endpoints.flatMap(({ paths, families }: Endpoint) =>
+    paths.flatMap((path) => spellings(path).map((spelt) => [spelt, families] as const)),
   );
 
   test.each([...new Map(allPaths)])('%s goes to a function that serves it', (path, families) => {

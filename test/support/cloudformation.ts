@@ -180,3 +180,12 @@ export const circularResources = ({ Resources }: Template): string[] => {
     });
   return Object.keys(Resources).filter((id) => reaches(id, id, new Set()));
 };
+
+/**
+ * Whether one of CloudFront's path patterns matches.
+ * @see https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html#DownloadDistValuesPathPattern
+ */
+export const pathMatches = (pattern: string, path: string): boolean => {
+  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`^${source.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's').test(path);
+};

@@ -2,6 +2,7 @@ import { createContext, runInContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { edge } from '../../../../infra/aws/edge.js';
 import { readOptions } from '../../../../infra/aws/options.js';
+import * as table from '../../../../lib/endpoints/index.ts';
 import { readParams } from '../../../support/stack-params.ts';
 
 interface Headers {
@@ -22,7 +23,7 @@ interface ViewerResponse {
 /** The very text that is deployed. */
 const codeOf = (params: Record<string, string> = {}) => {
   const options = readOptions({ ...readParams(), ...params }, { service: 'gateway', stage: 'test' });
-  const { Resources } = edge(options) as { Resources: Record<string, { Properties: { FunctionCode: string } }> };
+  const { Resources } = edge(options, table) as { Resources: Record<string, { Properties: { FunctionCode: string } }> };
   return Resources.ViewerRequestFunction?.Properties.FunctionCode ?? '';
 };
 const code = codeOf();
@@ -106,16 +107,19 @@ describe('the viewer-request function', () => {
     },
   );
 
-  test.each(['/v1/messages', '/messages', '/v1/messages/count_tokens'])('%s: in Anthropic`s words', (uri) => {
-    const { body } = tooLong(uri);
-    expect(JSON.parse(body.data)).toEqual({
-      type: 'error',
-      error: { type: 'request_too_large', message: expect.stringContaining('compress or split') },
-      request_id: 'edge-request',
-    });
-  });
+  test.each(['/v1/messages', '/messages', '/v1/messages/count_tokens', '/messages/count_tokens', '/v1/messages/'])(
+    '%s: in Anthropic`s words',
+    (uri) => {
+      const { body } = tooLong(uri);
+      expect(JSON.parse(body.data)).toEqual({
+        type: 'error',
+        error: { type: 'request_too_large', message: expect.stringContaining('compress or split') },
+        request_id: 'edge-request',
+      });
+    },
+  );
 
-  test.each(['/api/chat', '/api/generate'])('%s: in Ollama`s words', (uri) => {
+  test.each(['/api/chat', '/api/generate', '/api/chat/', '/api/unheard-of'])('%s: in Ollama`s words', (uri) => {
     expect(JSON.parse(tooLong(uri).body.data)).toEqual({ error: expect.stringContaining('Send less at once') });
   });
 
