@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { Environment } from './aws/environment.ts';
 import { engineNames } from './engines/index.ts';
 import { type PolicyName, policyNames } from './router/policies/index.ts';
 import type { Worker } from './worker.ts';
@@ -135,8 +136,6 @@ export interface Config {
   /** The AWS SDK's own variables: region, credentials, endpoints. */
   readonly aws: Environment;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const seconds = (value: number) => value * 1000;
 

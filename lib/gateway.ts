@@ -1,4 +1,5 @@
 import middy from '@middy/core';
+import type { Environment } from './aws/environment.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { brokenSource, createSource, usable } from './configuration.ts';
 import type { AnsweredEndpoint, Family } from './endpoints/endpoint.ts';
@@ -30,8 +31,6 @@ import { log } from './telemetry/log.ts';
 import type { createUploads as CreateUploads } from './uploads/uploads.ts';
 import { createAsk, createGet } from './upstream/ask.ts';
 import { createUpstream } from './upstream/client.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const readOrLog = (env?: Environment): { config: Config; isBroken: boolean } => {
   try {

@@ -23,6 +23,10 @@ export interface Worker {
   readonly lastHeartbeat?: string | undefined;
 }
 
+/** @returns the bearer header of a worker that has a key; goes into everything it is asked. */
+export const keyHeader = ({ apiKey }: Pick<Worker, 'apiKey'>): Record<string, string> =>
+  apiKey ? { authorization: `Bearer ${apiKey}` } : {};
+
 /** @returns the name without Ollama's default tag. */
 export const withoutLatest = (model: string): string =>
   model.endsWith(':latest') ? model.slice(0, -':latest'.length) : model;

@@ -1,7 +1,6 @@
-/** Environment variables, usually `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { type Credentials, credentialsOf, type Environment, givenEndpoint, hostOf, regionOf } from './environment.ts';
 
-interface Answer {
+interface S3Response {
   readonly status: number;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -17,24 +16,18 @@ export type Send = (request: {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly signal: AbortSignal;
-}) => Promise<Answer>;
+}) => Promise<S3Response>;
 
 /** S3 refused; `code` is AWS's own (`AccessDenied`, `SlowDown`, ...), or the status where an answer has no body. */
 export class S3Error extends Error {
   readonly code: string;
   readonly status: number;
-  constructor(operation: string, code: string, status: number) {
+  constructor(operation: string, { code, status }: { readonly code: string; readonly status: number }) {
     super(`${operation}: ${code} (${status})`);
     this.name = 'S3Error';
     this.code = code;
     this.status = status;
   }
-}
-
-export interface Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken: string | undefined;
 }
 
 /** Where a bucket is, and as whom to speak to it. */
@@ -53,11 +46,9 @@ export interface Bucket {
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
  */
 export const bucketOf = (name: string, env: Environment): Bucket => {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env;
-  if (!accessKeyId || !secretAccessKey) throw new Error('AWS credentials are not set');
-  const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1';
-  const given = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL;
-  const host = `s3.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
+  const region = regionOf(env);
+  const given = givenEndpoint(env, 's3');
+  const host = hostOf('s3', region);
   // A dot in the name breaks the certificate's wildcard.
   const isPathStyle = given !== undefined || name.includes('.');
   const base = new URL(given ?? (isPathStyle ? `https://${host}` : `https://${name}.${host}`));
@@ -67,7 +58,7 @@ export const bucketOf = (name: string, env: Environment): Bucket => {
     region,
     origin: base.origin,
     root: isPathStyle ? `${folder}/${name}/` : '/',
-    credentials: { accessKeyId, secretAccessKey, sessionToken: env.AWS_SESSION_TOKEN || undefined },
+    credentials: credentialsOf(env),
   };
 };
 
@@ -97,7 +88,7 @@ const sha256 = (body: Uint8Array | string): string =>
   process.getBuiltinModule('node:crypto').createHash('sha256').update(body).digest('hex');
 
 /** Errors of S3 are small XML documents; enough is read to name them. */
-const codeOf = async ({ status, body }: Answer): Promise<string> => {
+const codeOf = async ({ status, body }: S3Response): Promise<string> => {
   let text = '';
   for await (const chunk of body) {
     text += Buffer.from(chunk).toString('latin1');
@@ -107,6 +98,12 @@ const codeOf = async ({ status, body }: Answer): Promise<string> => {
 };
 
 const text = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
+
+interface Call {
+  readonly signal: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
 
 /**
  * The five S3 calls an inference function makes, signed with SigV4: the SDK would add 50 ms to a cold start.
@@ -118,16 +115,10 @@ export const createS3Client = (bucket: Bucket, send: Send): S3Client => {
   const { region, origin, root, credentials } = bucket;
   const { host } = new URL(origin);
 
-  const call = async (
-    method: string,
-    key: string,
-    signal: AbortSignal,
-    extra: Readonly<Record<string, string>> = {},
-    body?: Uint8Array,
-  ): Promise<Answer> => {
+  const call = async (method: string, key: string, { signal, headers: more, body }: Call): Promise<S3Response> => {
     const { default: aws4 } = await import('aws4');
     const path = root + key;
-    const headers = { Host: host, 'X-Amz-Content-Sha256': sha256(body ?? ''), ...extra };
+    const headers = { Host: host, 'X-Amz-Content-Sha256': sha256(body ?? ''), ...more };
     const signed = aws4.sign({ service: 's3', region, method, path, headers }, credentials);
     return send({
       worker: { url: origin },
@@ -139,20 +130,20 @@ export const createS3Client = (bucket: Bucket, send: Send): S3Client => {
     });
   };
 
-  const expect = async (operation: string, answer: Answer, ...wanted: number[]): Promise<Answer> => {
+  const expect = async (operation: string, answer: S3Response, ...wanted: number[]): Promise<S3Response> => {
     if (wanted.includes(answer.status)) return answer;
-    throw new S3Error(operation, await codeOf(answer), answer.status);
+    throw new S3Error(operation, { code: await codeOf(answer), status: answer.status });
   };
 
   /** Reads an answer that is of no interest, so that the connection can serve the next call. */
-  const drain = async ({ body }: Answer): Promise<void> => {
+  const drain = async ({ body }: S3Response): Promise<void> => {
     for await (const _ of body);
   };
 
   return {
     bucket,
     head: async (key, signal) => {
-      const answer = await call('HEAD', key, signal);
+      const answer = await call('HEAD', key, { signal });
       if (answer.status !== 404) await expect('HeadObject', answer, 200);
       await drain(answer);
       if (answer.status === 404) return undefined;
@@ -165,15 +156,15 @@ export const createS3Client = (bucket: Bucket, send: Send): S3Client => {
       };
     },
     async *read(key, etag, from, signal) {
-      const answer = await call('GET', key, signal, { 'If-Match': etag, Range: `bytes=${from}-` });
+      const answer = await call('GET', key, { signal, headers: { 'If-Match': etag, Range: `bytes=${from}-` } });
       yield* (await expect('GetObject', answer, 206)).body;
     },
     put: async (key, body, contentType, signal) => {
-      const answer = await call('PUT', key, signal, { 'Content-Type': contentType }, body);
+      const answer = await call('PUT', key, { signal, headers: { 'Content-Type': contentType }, body });
       await drain(await expect('PutObject', answer, 200));
     },
     remove: async (key, signal) => {
-      await drain(await expect('DeleteObject', await call('DELETE', key, signal), 204, 200));
+      await drain(await expect('DeleteObject', await call('DELETE', key, { signal }), 204, 200));
     },
     presign: async (key, seconds) => {
       const { default: aws4 } = await import('aws4');

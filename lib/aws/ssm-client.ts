@@ -1,5 +1,4 @@
-/** Environment variables, usually `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { credentialsOf, type Environment, givenEndpoint, hostOf, regionOf } from './environment.ts';
 
 /** Reads up to ten parameters, decrypted. @returns name -> value of those that exist. */
 export type GetParameters = (names: readonly string[], signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
@@ -7,7 +6,7 @@ export type GetParameters = (names: readonly string[], signal: AbortSignal) => P
 /** SSM refused or answered nonsense; `code` is AWS's own (`ThrottlingException`, `AccessDeniedException`, ...). */
 export class SsmError extends Error {
   readonly code: string;
-  constructor(code: string, status: number) {
+  constructor(code: string, { status }: { readonly status: number }) {
     super(`GetParameters: ${code} (${status})`);
     this.name = 'SsmError';
     this.code = code;
@@ -15,13 +14,7 @@ export class SsmError extends Error {
 }
 
 /** Ten values of 8 KB with their names stay far below. */
-const maxAnswerBytes = 1 << 20;
-
-const endpointOf = (env: Environment, region: string): URL => {
-  const given = env.AWS_ENDPOINT_URL_SSM || env.AWS_ENDPOINT_URL;
-  if (given) return new URL(given);
-  return new URL(`https://ssm.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`);
-};
+const LONGEST_ANSWER = 1 << 20;
 
 const send = (url: URL, headers: Record<string, string>, body: string, signal: AbortSignal) =>
   new Promise<{ status: number; text: string }>((resolve, reject) => {
@@ -34,7 +27,7 @@ const send = (url: URL, headers: Record<string, string>, body: string, signal: A
         let size = 0;
         for await (const chunk of response) {
           size += chunk.length;
-          if (size > maxAnswerBytes) throw new SsmError('AnswerTooLarge', response.statusCode ?? 0);
+          if (size > LONGEST_ANSWER) throw new SsmError('AnswerTooLarge', { status: response.statusCode ?? 0 });
           chunks.push(chunk);
         }
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
@@ -64,10 +57,9 @@ const parse = (text: string): Record<string, unknown> => {
 export const createSsmClient =
   (env: Environment): GetParameters =>
   async (names, signal) => {
-    const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env;
-    if (!accessKeyId || !secretAccessKey) throw new Error('AWS credentials are not set');
-    const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1';
-    const url = endpointOf(env, region);
+    const credentials = credentialsOf(env);
+    const region = regionOf(env);
+    const url = new URL(givenEndpoint(env, 'ssm') ?? `https://${hostOf('ssm', region)}`);
     const body = JSON.stringify({ Names: names, WithDecryption: true });
     const { default: aws4 } = await import('aws4');
     const { headers } = aws4.sign(
@@ -83,17 +75,17 @@ export const createSsmClient =
         },
         body,
       },
-      { accessKeyId, secretAccessKey, sessionToken: env.AWS_SESSION_TOKEN || undefined },
+      credentials,
     );
     const { status, text } = await send(url, headers as Record<string, string>, body, signal);
     const answer = parse(text);
-    if (status !== 200) throw new SsmError(String(answer.__type ?? 'UnknownError').replace(/^.*#/, ''), status);
+    if (status !== 200) throw new SsmError(String(answer.__type ?? 'UnknownError').replace(/^.*#/, ''), { status });
     const parameters = answer.Parameters;
-    if (!Array.isArray(parameters)) throw new SsmError('MalformedAnswer', status);
+    if (!Array.isArray(parameters)) throw new SsmError('MalformedAnswer', { status });
     return new Map(
       parameters.map((parameter: { Name?: unknown; Value?: unknown } | null): [string, string] => {
         if (typeof parameter?.Name !== 'string' || typeof parameter.Value !== 'string') {
-          throw new SsmError('MalformedAnswer', status);
+          throw new SsmError('MalformedAnswer', { status });
         }
         return [parameter.Name, parameter.Value];
       }),

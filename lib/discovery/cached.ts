@@ -70,10 +70,11 @@ export const createCached = <T>({
     const abort = new AbortController();
     const startedAt = clock.now();
     const until = startedAt + (cold ? coldMs : refreshMs);
+    const { signal } = abort;
+    const backoff = { until, attemptMs: coldCallMs, baseMs: 100, capMs: 1_000, signal, clock, random };
     const attempt: Attempt = cold
-      ? (call) =>
-          withFullJitter(call, { until, attemptMs: coldCallMs, baseMs: 100, capMs: 1_000 }, abort.signal, clock, random)
-      : (call) => bounded(call, Math.max(0, Math.min(callMs, until - clock.now())), abort.signal, clock);
+      ? (call) => withFullJitter(call, backoff)
+      : (call) => bounded(call, { ms: Math.max(0, Math.min(callMs, until - clock.now())), signal, clock });
     const run = async () => {
       try {
         const value = await load(attempt);

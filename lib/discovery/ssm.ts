@@ -1,4 +1,5 @@
-import { createSsmClient, type Environment, type GetParameters } from '../aws/ssm-client.ts';
+import type { Environment } from '../aws/environment.ts';
+import { createSsmClient, type GetParameters } from '../aws/ssm-client.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Worker } from '../worker.ts';

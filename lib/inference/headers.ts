@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { HttpRequest } from '../http/request.ts';
+import { keyHeader } from '../worker.ts';
 
 /** RFC 9110 7.6.1, and the names older proxies still send. */
 const HOP_BY_HOP = [
@@ -80,8 +81,7 @@ export const toWorker = (
   headers['x-forwarded-proto'] = forwardedProto(request);
   if (request.sourceIp) headers['x-forwarded-for'] = request.sourceIp;
   if (request.host) headers['x-forwarded-host'] = request.host;
-  if (workerKey) headers.authorization = `Bearer ${workerKey}`;
-  return headers;
+  return Object.assign(headers, keyHeader({ apiKey: workerKey }));
 };
 
 /** The worker's end-to-end headers, without those a client must not see. A value that could not stand in a header is left out. */

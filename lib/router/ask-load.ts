@@ -1,6 +1,6 @@
 import type { Load, LoadSource } from '../engines/engine.ts';
 import { loadSourcesOf } from '../engines/index.ts';
-import type { Worker } from '../worker.ts';
+import { keyHeader, type Worker } from '../worker.ts';
 
 /** GET. Resolves with any status; rejects when there is no answer, or once `signal` aborts. */
 export type FetchText = (
@@ -53,7 +53,7 @@ export const askLoad = async (
   { fetchText, patienceMs, signal }: { fetchText: FetchText; patienceMs: number; signal: AbortSignal },
 ): Promise<LoadAnswer> => {
   const sources = loadSourcesOf(worker);
-  const headers: Record<string, string> = worker.apiKey ? { authorization: `Bearer ${worker.apiKey}` } : {};
+  const headers = keyHeader(worker);
   const askSource = async ({ path, read }: LoadSource, index: number): Promise<Finding> => {
     const { status, body } = await fetchText(worker.url + path, { signal, headers });
     const load = status >= 200 && status < 300 ? read(body) : undefined;

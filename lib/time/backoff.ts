@@ -3,11 +3,19 @@ import type { Clock } from './clock.ts';
 /** One remote call; it should give up when the signal aborts, and is left behind if it does not. */
 export type Call<R> = (signal: AbortSignal) => Promise<R>;
 
+export interface Bounds {
+  /** Milliseconds for the call. */
+  readonly ms: number;
+  /** The call lives no longer than this. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
 /**
  * Runs a call for at most `ms`, and no longer than `signal` lives.
  * @throws what the call throws, or an Error saying that no answer came in time.
  */
-export const bounded = async <R>(call: Call<R>, ms: number, signal: AbortSignal, clock: Clock): Promise<R> => {
+export const bounded = async <R>(call: Call<R>, { ms, signal, clock }: Bounds): Promise<R> => {
   const limit = new AbortController();
   const timer = new AbortController();
   const stop = () => {
@@ -31,13 +39,15 @@ export const bounded = async <R>(call: Call<R>, ms: number, signal: AbortSignal,
   }
 };
 
-export interface Backoff {
+export interface Backoff extends Omit<Bounds, 'ms'> {
   /** No attempt starts or runs past this time (milliseconds since the epoch). */
   readonly until: number;
   /** Longest single attempt. */
   readonly attemptMs: number;
   readonly baseMs: number;
   readonly capMs: number;
+  /** In [0, 1). */
+  readonly random: () => number;
 }
 
 /**
@@ -47,14 +57,12 @@ export interface Backoff {
  */
 export const withFullJitter = async <R>(
   call: Call<R>,
-  { until, attemptMs, baseMs, capMs }: Backoff,
-  signal: AbortSignal,
-  clock: Clock,
-  random: () => number,
+  { until, attemptMs, baseMs, capMs, signal, clock, random }: Backoff,
 ): Promise<R> => {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await bounded(call, Math.max(0, Math.min(attemptMs, until - clock.now())), signal, clock);
+      const ms = Math.max(0, Math.min(attemptMs, until - clock.now()));
+      return await bounded(call, { ms, signal, clock });
     } catch (error) {
       const pause = random() * Math.min(capMs, baseMs * 2 ** attempt);
       if (signal.aborted || clock.now() + pause >= until) throw error;

@@ -1,4 +1,5 @@
 import { TimeoutError } from '../errors.ts';
+import { timeLimit } from './time-limit.ts';
 
 /** The one signal of an invocation: every upstream call listens to it. */
 export interface Deadline {
@@ -15,15 +16,12 @@ export interface Deadline {
  */
 export const createDeadline = (remainingMs: number, marginMs: number): Deadline => {
   const controller = new AbortController();
-  const timer = setTimeout(
-    () =>
-      controller.abort(new TimeoutError('The time limit of this request was reached before the worker had finished.')),
-    // setTimeout's limit is a signed 32-bit number of milliseconds.
-    Math.min(Math.max(0, remainingMs - marginMs), 0x7fffffff),
+  const release = timeLimit(Math.max(0, remainingMs - marginMs), () =>
+    controller.abort(new TimeoutError('The time limit of this request was reached before the worker had finished.')),
   );
   return {
     signal: controller.signal,
     abort: (reason) => controller.abort(reason),
-    clear: () => clearTimeout(timer),
+    clear: release,
   };
 };

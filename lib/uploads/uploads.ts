@@ -1,5 +1,6 @@
+import type { Environment } from '../aws/environment.ts';
 import { type PostForm, presignPost } from '../aws/post-policy.ts';
-import { bucketOf, createS3Client, type Environment, type S3Client, S3Error, type Send } from '../aws/s3-client.ts';
+import { bucketOf, createS3Client, type S3Client, S3Error, type Send } from '../aws/s3-client.ts';
 import { GatewayError, PayloadTooLargeError, UnavailableError } from '../errors.ts';
 import { log } from '../telemetry/log.ts';
 import { endingOf } from './media-types.ts';
@@ -114,7 +115,7 @@ export const createUploads = ({ bucket, maxBytes, env, send, now = Date.now }: U
           failures = 0;
           yield chunk;
         }
-        if (at < length) throw new S3Error('GetObject', 'IncompleteBody', 200);
+        if (at < length) throw new S3Error('GetObject', { code: 'IncompleteBody', status: 200 });
       } catch (cause) {
         if (signal.aborted) throw cause;
         // Deleted, or uploaded once more, between two reads.

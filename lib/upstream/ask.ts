@@ -1,12 +1,7 @@
-import type { Worker } from '../worker.ts';
+import type { Answer } from '../engines/engine.ts';
+import { timeLimit } from '../time/time-limit.ts';
+import { keyHeader, type Worker } from '../worker.ts';
 import type { Upstream } from './client.ts';
-
-/** A worker's answer to a small question; header names in lower case. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
 
 /** Asks a worker with GET; `undefined` when it did not answer in time, or at length. Never throws. */
 export type Ask = (
@@ -24,10 +19,6 @@ interface GetOptions {
   /** Default 4 MB. */
   readonly maxBytes?: number;
 }
-
-/** @returns the bearer header of a worker that has a key. */
-export const keyHeader = ({ apiKey }: Pick<Worker, 'apiKey'>): Record<string, string> =>
-  apiKey ? { authorization: `Bearer ${apiKey}` } : {};
 
 /**
  * GET over the upstream's connections, for what fits in memory. Redirects are not followed.
@@ -69,14 +60,14 @@ export const createAsk = (upstream: Upstream): Ask => {
   return async (worker, path, { timeoutMs, signal }) => {
     const limit = new AbortController();
     const stop = () => limit.abort();
-    const timer = setTimeout(stop, timeoutMs);
+    const release = timeLimit(timeoutMs, stop);
     signal?.addEventListener('abort', stop, { once: true });
     try {
       return await get(worker.url + path, { headers: keyHeader(worker), signal: limit.signal });
     } catch {
       return undefined;
     } finally {
-      clearTimeout(timer);
+      release();
       signal?.removeEventListener('abort', stop);
     }
   };

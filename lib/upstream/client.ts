@@ -2,11 +2,11 @@ import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:h
 import type { Readable } from 'node:stream';
 import { timeLimit } from '../time/time-limit.ts';
 import type { Worker } from '../worker.ts';
+import { addressOf } from './address.ts';
 import { createAgents } from './agents.ts';
 import { builtin } from './builtin.ts';
 import { decoded, hasControls, isAcceptable } from './response.ts';
 import { pump, type StreamedBody } from './streamed-body.ts';
-import { targetOf } from './target.ts';
 
 /** Why a worker gave no response head. `sent`: the whole request had left, so the worker may be working on it. */
 export class UpstreamFailure extends Error {
@@ -54,8 +54,8 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
   const open = (request: UpstreamRequest, reuse: boolean): Promise<UpstreamResponse> =>
     new Promise((resolve, reject) => {
       const { signal, body } = request;
-      const target = targetOf(request.worker.url);
-      const { protocol, hostname, port, isSecure } = target;
+      const address = addressOf(request.worker.url);
+      const { protocol, hostname, port, isSecure } = address;
       const { request: httpRequest } = isSecure ? builtin.https() : builtin.http();
       let connectTimedOut = false;
       let bodyFailed = false;
@@ -64,9 +64,9 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
         hostname,
         port,
         method: request.method,
-        path: target.base + request.path,
+        path: address.base + request.path,
         headers: body ? { ...request.headers, 'content-length': String(body.length) } : request.headers,
-        agent: reuse ? agentFor(target) : false,
+        agent: reuse ? agentFor(address) : false,
         // One odd byte in a header must not cost the answer; what leniency opens is closed below.
         insecureHTTPParser: true,
       });

@@ -97,7 +97,7 @@ describe('alarms and dashboard', () => {
     );
     expect(source).toMatch(/log\('info', 'fleet'/);
     expect(source).toMatch(/'configuration_unavailable' : 'configuration_refresh_failed'/);
-    expect(new SsmError('ThrottlingException', 400).message).toMatch(/^.*Throttl.*$/);
+    expect(new SsmError('ThrottlingException', { status: 400 }).message).toMatch(/^.*Throttl.*$/);
   });
 
   test('off: none of it', () => {

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { TimeoutError } from '../../../../lib/errors.ts';
 import { createDeadline } from '../../../../lib/time/deadline.ts';
@@ -47,4 +48,19 @@ describe('the deadline of an invocation', () => {
     clear();
     expect(signal.reason).toBe(reason);
   });
+});
+
+test('on a starved process the deadline looks once more before it comes: what has arrived is read first', async () => {
+  const isAborted = await new Promise((resolve) => {
+    // From here on timers are looked at first, then what has arrived.
+    setImmediate(() => {
+      const { signal, clear } = createDeadline(20, 0);
+      stat('/', () => {
+        clear();
+        resolve(signal.aborted);
+      });
+      for (const until = Date.now() + 100; Date.now() < until; );
+    });
+  });
+  expect(isAborted).toBe(false);
 });

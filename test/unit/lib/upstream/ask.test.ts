@@ -17,6 +17,13 @@ beforeAll(async () => {
       more();
       return;
     }
+    if (request.url === '/starve') {
+      // Handed to the system; then nothing runs here until every limit is over.
+      response.end('there', () => {
+        for (const until = Date.now() + 300; Date.now() < until; );
+      });
+      return;
+    }
     if (request.url === '/elsewhere') response.writeHead(302, { location: '/' });
     response.end(JSON.stringify(request.headers));
   });
@@ -56,6 +63,11 @@ describe('a question', () => {
     const before = open;
     expect(await ask({ url }, path, { timeoutMs: 300 })).toBeUndefined();
     expect(await until(() => open <= before)).toBe(true);
+  });
+
+  test('answered while the process was starved: what lies in the socket is read before the limit counts', async () => {
+    const answer = ask({ url }, '/starve', { timeoutMs: 100 });
+    expect((await answer)?.body).toBe('there');
   });
 
   test('to nobody: undefined', async () => {

@@ -1,5 +1,5 @@
 /** What a connection needs of a worker's URL. A fleet has few, and each is asked for again and again. */
-export interface Target {
+export interface Address {
   readonly isSecure: boolean;
   readonly protocol: string;
   readonly hostname: string;
@@ -8,24 +8,24 @@ export interface Target {
   readonly base: string;
 }
 
-const targets = new Map<string, Target>();
+const addresses = new Map<string, Address>();
 /** More URLs than a large fleet has; a fleet whose tasks come and go must not grow this for ever. */
-const TARGETS = 2048;
+const ADDRESSES = 2048;
 
 /** @returns the parts of a worker's base URL. */
-export const targetOf = (url: string): Target => {
-  let target = targets.get(url);
-  if (!target) {
+export const addressOf = (url: string): Address => {
+  let address = addresses.get(url);
+  if (!address) {
     const { protocol, hostname, port, pathname } = new URL(url);
-    target = {
+    address = {
       isSecure: protocol === 'https:',
       protocol,
       hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
       port,
       base: pathname.replace(/\/$/, ''),
     };
-    if (targets.size >= TARGETS) targets.clear();
-    targets.set(url, target);
+    if (addresses.size >= ADDRESSES) addresses.clear();
+    addresses.set(url, address);
   }
-  return target;
+  return address;
 };
