@@ -22,13 +22,17 @@ export interface StreamWatch {
    * @returns what to write behind the end, or `undefined` when it came without the terminal marker.
    */
   finish(isClean: boolean): string | undefined;
-  /** @returns what to write behind a cut: closes a half-written event, then says the error in the dialect. */
+  /**
+   * @returns what to write behind a cut: closes a half-written event, then says the error in the dialect.
+   * @throws the error, where the format has no way to say it.
+   */
   fail(error: GatewayError, correlationId: string): string;
 }
 
 /** How an operation's stream is framed, kept alive and ended (CONTRACT.md 1 and 6). */
 export interface StreamFormat {
-  readonly contentType: 'text/event-stream' | 'application/x-ndjson';
+  /** `undefined`: any. */
+  readonly contentType: 'text/event-stream' | 'application/x-ndjson' | undefined;
   /** What a silent worker's client hears, if anything. */
   readonly keepAlive?: string;
   watch(): StreamWatch;

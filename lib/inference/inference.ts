@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { bytes } from '../dialects/bytes.ts';
 import type { Snapshot } from '../discovery/source.ts';
 import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
@@ -116,7 +117,9 @@ export const createInference = (parts: InferenceParts) => {
         correlationId: request.id,
         limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ERROR_BYTES },
         relayed: async (answered) =>
-          formatOf(endpoint, answered) && ((await replyWith(answered, inference, request)).body as WriteBody),
+          formatOf(endpoint, answered) === bytes
+            ? undefined
+            : ((await replyWith(answered, inference, request)).body as WriteBody),
       }),
     };
   };

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { bytes } from '../dialects/bytes.ts';
 import type { StreamFormat } from '../dialects/dialect.ts';
 import { anyStream } from '../dialects/openai.ts';
 import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
@@ -16,12 +17,12 @@ const LONGEST_REFUSAL = 1024 * 1024;
 
 const mediaType = ({ headers }: Answered) => (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
 
-/** @returns what an answer is framed as, by its own word and by what the endpoint streams; `undefined`: bytes. */
-export const formatOf = (endpoint: ForwardedEndpoint, answered: Answered): StreamFormat | undefined => {
-  if (answered.status !== 200) return undefined;
+/** @returns what an answer is framed as, by its own word and by what the endpoint streams. */
+export const formatOf = (endpoint: ForwardedEndpoint, answered: Answered): StreamFormat => {
+  if (answered.status !== 200) return bytes;
   const type = mediaType(answered);
-  if (type === endpoint.stream?.contentType) return endpoint.stream;
-  return type === anyStream.contentType ? anyStream : undefined;
+  if (endpoint.stream && type === endpoint.stream.contentType) return endpoint.stream;
+  return type === anyStream.contentType ? anyStream : bytes;
 };
 
 export interface ReplierParts {
@@ -47,7 +48,7 @@ export const createReplier =
     const format = formatOf(endpoint, answered);
     return {
       status,
-      headers: format ? unsized : answered.headers,
+      headers: format === bytes ? answered.headers : unsized,
       body: relay(body, {
         format,
         correlationId: request.id,

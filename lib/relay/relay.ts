@@ -3,13 +3,14 @@ import { GatewayError, TimeoutError, UpstreamError } from '../errors.ts';
 import type { WriteBody } from '../http/reply.ts';
 import { createWatchdog } from '../time/silence.ts';
 import type { PrimedBody } from './answer.ts';
+import { patience, shortestSilence } from './patience.ts';
 
 /** How a body ended, told once. */
 export type Ending = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
 
 export interface RelayOptions {
-  /** How the stream is framed; without it the body is bytes, and a cut fails the invocation. */
-  readonly format: StreamFormat | undefined;
+  /** How the body is framed, and what is said where it is cut. */
+  readonly format: StreamFormat;
   readonly correlationId: string;
   /** The invocation's. Aborting it ends the upstream. */
   readonly signal: AbortSignal;
@@ -18,9 +19,6 @@ export interface RelayOptions {
   /** Told once, when the body is over. */
   readonly ended: (ending: Ending) => void;
 }
-
-/** Behind the terminal marker nothing of interest comes: a worker that holds the connection open is not waited for. */
-const AFTER_MARKER_MS = 2000;
 
 /** @returns why the invocation was ended. */
 export const reasonOf = (signal: AbortSignal): GatewayError =>
@@ -50,9 +48,10 @@ export const relay =
     { format, correlationId, signal, idleMs, keepAliveMs, ended }: RelayOptions,
   ): WriteBody =>
   async (sink) => {
-    const watch = format?.watch();
-    const keepAlive = format?.keepAlive;
-    const patienceMs = Math.min(idleMs, keepAlive ? keepAliveMs : idleMs, watch ? AFTER_MARKER_MS : idleMs);
+    const watch = format.watch();
+    const { keepAlive = '' } = format;
+    const limits = { idleMs, keepAliveMs: keepAlive ? keepAliveMs : undefined };
+    /** How much of the present silence was over when the client last heard something, in milliseconds. */
     let spokeMs = 0;
 
     /** Why nobody takes the bytes any more. */
@@ -66,27 +65,18 @@ export const relay =
         rest.stop();
       }
     };
-    const stop = (reason?: Error) => {
-      rest.stop(reason);
-      return idleMs;
-    };
-    const watchdog = createWatchdog(patienceMs, (silentMs) => {
-      const isOver = watch?.terminated === true;
-      if (silentMs >= idleMs) return stop(idleError());
-      if (isOver && silentMs >= AFTER_MARKER_MS) return stop();
-      let dueMs = isOver ? Math.min(idleMs, AFTER_MARKER_MS) : idleMs;
-      if (keepAlive !== undefined && watch?.atBoundary && !isOver) {
-        if (silentMs - spokeMs >= keepAliveMs) {
-          spokeMs = silentMs;
-          speak(keepAlive);
-        }
-        dueMs = Math.min(dueMs, spokeMs + keepAliveMs);
-      }
-      return dueMs - silentMs;
+    const watchdog = createWatchdog(shortestSilence(limits), (workerMs) => {
+      const { terminated: isOver, atBoundary: isBetween } = watch;
+      const { act, forMs } = patience({ workerMs, clientMs: workerMs - spokeMs, isOver, isBetween }, limits);
+      if (act === 'keep-alive') {
+        spokeMs = workerMs;
+        speak(keepAlive);
+      } else if (act !== 'wait') rest.stop(act === 'idle' ? idleError() : undefined);
+      return forMs;
     });
 
     const pass = (chunk: Uint8Array): boolean => {
-      watch?.push(chunk);
+      watch.push(chunk);
       return sink.write(chunk);
     };
     /** @returns what broke the body; `undefined`: the worker ended it. */
@@ -111,7 +101,7 @@ export const relay =
     try {
       const broken = await passAll();
       if (refused) throw refused.cause;
-      const missing = watch ? watch.finish(broken === undefined) : broken === undefined ? '' : undefined;
+      const missing = watch.finish(broken === undefined);
       if (missing !== undefined) {
         ending = 'complete';
         if (missing) sink.write(missing);
@@ -119,7 +109,6 @@ export const relay =
       }
       ending = endingOf(broken, signal);
       const error = signal.aborted ? reasonOf(signal) : broken instanceof GatewayError ? broken : cutError(broken);
-      if (!watch) throw error;
       sink.write(watch.fail(error, correlationId));
     } finally {
       watchdog.end();

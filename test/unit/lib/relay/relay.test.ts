@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import fc from 'fast-check';
 import { messageStream } from '../../../../lib/dialects/anthropic.ts';
+import { bytes } from '../../../../lib/dialects/bytes.ts';
 import { ollamaStream } from '../../../../lib/dialects/ollama.ts';
 import { anyStream, completionStream, transcriptStream } from '../../../../lib/dialects/openai.ts';
 import { TimeoutError } from '../../../../lib/errors.ts';
@@ -214,10 +215,10 @@ describe('the end of a stream', () => {
   });
 
   test('bytes without framing: a clean end is an end, a reset fails the invocation', async () => {
-    const clean = start(['RIFF'], { format: undefined });
+    const clean = start(['RIFF'], { format: bytes });
     clean.feed('end');
     expect(await clean.done).toBeUndefined();
-    const broken = start(['RIFF'], { format: undefined });
+    const broken = start(['RIFF'], { format: bytes });
     broken.feed(reset());
     expect(await broken.done).toMatchObject({ status: 502 });
     expect(broken.text()).toBe('RIFF');
@@ -274,7 +275,7 @@ describe('the end of a stream', () => {
     const stream = relay(
       { first: [utf8('a')], rest: body.rest },
       {
-        format: undefined,
+        format: bytes,
         correlationId: 'id-1',
         signal: new AbortController().signal,
         idleMs: 1000,
@@ -380,7 +381,7 @@ describe('silence', () => {
   });
 
   test('bytes without framing, past the idle limit: the invocation fails', async () => {
-    const relayed = start(['RIFF'], { format: undefined, idleMs: 5000 });
+    const relayed = start(['RIFF'], { format: bytes, idleMs: 5000 });
     await jest.advanceTimersByTimeAsync(5100);
     expect(await relayed.done).toBeInstanceOf(TimeoutError);
   });
@@ -459,7 +460,7 @@ describe('the deadline', () => {
   });
 
   test('bytes: the invocation fails', async () => {
-    const relayed = start(['RIFF'], { format: undefined });
+    const relayed = start(['RIFF'], { format: bytes });
     relayed.abort.abort(new TimeoutError('late'));
     relayed.feed(reset());
     expect(await relayed.done).toMatchObject({ status: 504 });

@@ -1,0 +1,15 @@
+import type { StreamFormat } from './dialect.ts';
+
+/** A body without framing (binary, JSON): its bytes pass unseen, and where it is cut there is nothing to say. */
+export const bytes: StreamFormat = {
+  contentType: undefined,
+  watch: () => ({
+    push: () => {},
+    atBoundary: false,
+    terminated: false,
+    finish: (isClean) => (isClean ? '' : undefined),
+    fail: (error) => {
+      throw error;
+    },
+  }),
+};
