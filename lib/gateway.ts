@@ -1,19 +1,17 @@
-import middy from '@middy/core';
 import type { Environment } from './aws/environment.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
-import { brokenSource, createSource, usable } from './configuration.ts';
-import type { AnsweredEndpoint, Family } from './endpoints/endpoint.ts';
+import { brokenSource, createSource } from './discovery/index.ts';
+import type { ReadText } from './discovery/static.ts';
+import type { Family } from './endpoints/family.ts';
 import type { GatewayRequest } from './endpoints/gateway-request.ts';
-import { findEndpoint } from './endpoints/index.ts';
 import { NotFoundError } from './errors.ts';
 import type { PeekFields } from './http/multipart.ts';
 import type { Reply } from './http/reply.ts';
 import { withFallback } from './inference/fallback.ts';
 import { createInference } from './inference/inference.ts';
 import type { createTakeUploads as CreateTakeUploads } from './inference/uploaded-files.ts';
-import { createLazyStream } from './lambda/lazy-stream.ts';
-import { toGatewayRequest } from './lambda/request.ts';
-import { access } from './middleware/access.ts';
+import { createHandler } from './lambda/handler.ts';
+import { access, usableSnapshot } from './middleware/access.ts';
 import { accessLog } from './middleware/access-log.ts';
 import { body, bodyLimit } from './middleware/body.ts';
 import { correlationId } from './middleware/correlation-id.ts';
@@ -22,6 +20,7 @@ import { edgeSecret } from './middleware/edge-secret.ts';
 import { errorHandler, renderError } from './middleware/error-handler.ts';
 import { nodeHeader } from './middleware/node-header.ts';
 import { route } from './middleware/route.ts';
+import { createStack } from './middleware/stack.ts';
 import { createEjection } from './router/ejection.ts';
 import { policies } from './router/policies/index.ts';
 import { createProber } from './router/probe.ts';
@@ -65,7 +64,11 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
 
-  const source = isBroken ? brokenSource : createSource(config, ask);
+  const read: ReadText = async (worker, path, timeoutMs) => {
+    const answer = await ask(worker, path, { timeoutMs });
+    return answer && answer.status < 300 ? answer.body : undefined;
+  };
+  const source = isBroken ? brokenSource : createSource(config, read);
   const router = createRouter({
     policy: policies[config.policy],
     ejection: createEjection(),
@@ -80,44 +83,43 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
   const infer = withFallback(createInference({ config, router, upstream, ask, peekFields, uploads, takeUploads }));
 
-  const answer = (endpoint: AnsweredEndpoint, params: Readonly<Record<string, string>>, request: GatewayRequest) =>
-    endpoint.answer({
-      request,
-      params,
-      uploads,
-      snapshot: () => usable(source, config, request),
-    });
+  const accessOptions = {
+    source,
+    isConfigured: config.ssmPrefix !== undefined || config.workers !== undefined,
+    allowAnonymous: config.allowAnonymous,
+  };
 
   const handle = async (request: GatewayRequest): Promise<Reply> => {
-    const match = findEndpoint(request.path);
+    const { match, dialect, caller } = request;
     if (!match) throw new NotFoundError('There is no such path here.');
     const { endpoint, params } = match;
-    if (endpoint.kind === 'answered') return answer(endpoint, params, request);
+    if (endpoint.kind === 'answered') {
+      const snapshot = () => usableSnapshot(accessOptions, request);
+      return endpoint.answer({ request, caller, dialect, params, uploads, snapshot });
+    }
     return infer(endpoint, params, request, request.snapshot ?? (await source.current(request.deadline.signal)));
   };
 
-  const gateway = middy<GatewayRequest, Reply>({
-    executionMode: createLazyStream({
-      toRequest: (event, context) => toGatewayRequest(event, context, { family, marginMs: config.deadlineMarginMs }),
-      renderError,
-    }) as unknown as () => void,
-    timeoutEarlyInMillis: 0,
-    requestEnd: (async ({ event: request }: { event: GatewayRequest }) => {
-      await Promise.all([source.settled(), ...request.afterwards.map((run) => run())]);
-    }) as never,
+  const run = createStack(
+    [
+      accessLog({ family, service: config.serviceName }),
+      correlationId(),
+      ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
+      ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
+      access(accessOptions),
+      route(family),
+      ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes, uploads?.maxBytes)]),
+      body(uploads !== undefined),
+      nodeHeader(),
+      errorHandler(),
+    ],
+    handle,
+  );
+  return createHandler({
+    family,
+    marginMs: config.deadlineMarginMs,
+    run,
+    renderError,
+    settled: () => source.settled(),
   });
-  const stack = [
-    accessLog({ family, service: config.serviceName }),
-    correlationId(family),
-    ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
-    ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
-    access(source, config.allowAnonymous),
-    route(family),
-    ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes, uploads?.maxBytes)]),
-    body(uploads !== undefined),
-    nodeHeader(),
-    errorHandler(),
-  ];
-  for (const middleware of stack) gateway.use(middleware);
-  return gateway.handler(handle as never);
 };

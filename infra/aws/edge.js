@@ -28,7 +28,7 @@ const expressionOf = (pattern) => {
 const viewerRequestFor = ({ uploads }, table) => {
   const { routes, otherwise } = routesOf(
     pathsOf(table),
-    (path) => table.dialectOf({ path, headers: {}, family: 'openai' }).name,
+    (path) => table.dialectOf({ match: table.findEndpoint(path), path, headers: {}, family: 'openai' }).name,
   );
   const dialects = [...routes, /** @type {const} */ (['*', otherwise])].map(
     ([pattern, dialect]) => `[${expressionOf(pattern)}, '${dialect}']`,

@@ -51,7 +51,7 @@ export const routesOf = (paths, decide) => {
   /** @type {Map<string, V>} */
   const patterns = new Map();
   // Shorter ones first.
-  for (const path of [...paths].sort()) patterns.set(path.replace(/\{\w+\}/g, '*'), decide(path));
+  for (const path of [...paths].sort()) patterns.set(path.replace(/\{\w+\+?\}/g, '*'), decide(path));
 
   /** Whether a path beside this one begins with its text and means something else. @param {string} path @param {V} value */
   const hasRival = (path, value) =>

@@ -20,7 +20,13 @@ const errorBody = ({ status, message }: GatewayError, correlationId: string): st
     request_id: correlationId,
   });
 
-export const anthropic: Dialect = { name: 'anthropic', errorBody, correlationHeaders: ['request-id'] };
+export const anthropic: Dialect = {
+  name: 'anthropic',
+  header: 'anthropic-version',
+  paths: /^(\/v1)?\/messages(\/|$)/,
+  errorBody,
+  correlationHeaders: ['request-id'],
+};
 
 /** Messages: ended by `message_stop`, or by the worker's own `event: error`. */
 export const messageStream: StreamFormat = sseStream({

@@ -2,7 +2,13 @@ import type { GatewayError } from '../errors.ts';
 
 /** How one client family wants to be spoken to. */
 export interface Dialect {
-  readonly name: 'openai' | 'anthropic' | 'ollama';
+  readonly name: string;
+  /** A request header, lower-case, that its clients and no others send, whatever path they call. */
+  readonly header?: string;
+  /** The paths that are taken for its own where no endpoint has them. */
+  readonly paths?: RegExp;
+  /** Whether its clients send JSON under any content type, or none. */
+  readonly anyContentType?: true;
   /** @returns the JSON text of an error body. */
   errorBody(error: GatewayError, correlationId: string): string;
   /** Headers beside `x-correlation-id` and `x-request-id` that carry the correlation id. */

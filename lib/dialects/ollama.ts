@@ -4,7 +4,14 @@ import { createNdjsonTail } from './ndjson.ts';
 
 const errorBody = ({ message }: GatewayError): string => JSON.stringify({ error: message });
 
-export const ollama: Dialect = { name: 'ollama', errorBody, correlationHeaders: [] };
+export const ollama: Dialect = {
+  name: 'ollama',
+  paths: /^\/api(\/|$)/,
+  // Ollama's own examples use plain `curl -d`.
+  anyContentType: true,
+  errorBody,
+  correlationHeaders: [],
+};
 
 const isLast = (line: unknown): boolean =>
   typeof line === 'object' &&

@@ -14,6 +14,6 @@ const common = {
 } as const;
 
 export const anthropicEndpoints: readonly Endpoint[] = [
-  { ...common, operation: 'messages', paths: ['/v1/messages'], stream: messageStream },
+  { ...common, operation: 'messages', paths: ['/v1/messages'], stream: messageStream, genAiOperation: 'chat' },
   { ...common, operation: 'count_tokens', paths: ['/v1/messages/count_tokens'] },
 ];

@@ -2,15 +2,9 @@ import type { Dialect, StreamFormat } from '../dialects/dialect.ts';
 import type { Snapshot } from '../discovery/source.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Reply } from '../http/reply.ts';
+import type { HttpRequest } from '../http/request.ts';
 import type { Uploads } from '../uploads/uploads.ts';
-import type { GatewayRequest } from './gateway-request.ts';
-
-/** A deployed function that serves endpoints. */
-export type Family = 'openai' | 'anthropic' | 'ollama' | 'audio' | 'images' | 'rerank' | 'vad' | 'nodes';
-
-/** The families that reach workers. */
-export const INFERENCE: readonly Family[] = ['openai', 'anthropic', 'ollama', 'audio', 'images', 'rerank', 'vad'];
-export const EVERY: readonly Family[] = [...INFERENCE, 'nodes'];
+import type { Family } from './family.ts';
 
 /** What a conversation starts with: the text that decides where its cached prefix lives. */
 export interface Prefix {
@@ -26,11 +20,19 @@ interface Common {
   /** `undefined`: any method. */
   readonly methods: readonly string[] | undefined;
   /**
-   * The canonical path first, then its aliases. `{model}` and `{id}` match the rest of the path, `{voice}` one
-   * segment.
+   * The canonical path first, then its aliases; a path below `/v1` works without it as well. `{name}` matches one
+   * segment, `{name+}` the rest of the path, which may hold slashes.
    */
   readonly paths: readonly string[];
   readonly dialect: Dialect;
+  /** Whether a client that names another dialect in its headers is answered in that one. */
+  readonly followsCaller?: true;
+  /** Whose key opens it: `none` is everybody, `admin` takes an admin key. Default: an API key. */
+  readonly access?: 'none' | 'admin';
+  /** Asked all the time by load balancers and people: a line in the log, but no metrics. */
+  readonly isUnmetered?: true;
+  /** OpenTelemetry's `gen_ai.operation.name`, where it has one for this; otherwise metrics keep `operation`. */
+  readonly genAiOperation?: 'chat' | 'text_completion' | 'embeddings';
 }
 
 /** Endpoints that a worker answers. */
@@ -73,7 +75,11 @@ export interface ForwardedEndpoint extends Common {
 
 /** What an endpoint that the gateway answers itself may look at. */
 export interface AnswerContext {
-  readonly request: GatewayRequest;
+  readonly request: HttpRequest;
+  /** SHA-256 of the key the caller showed, in hex; `undefined` where anybody may call. */
+  readonly caller: string | undefined;
+  /** What the caller speaks. */
+  readonly dialect: Dialect;
   readonly params: Readonly<Record<string, string>>;
   /** `undefined` while they are switched off. */
   readonly uploads: Uploads | undefined;
@@ -84,8 +90,6 @@ export interface AnswerContext {
 /** Endpoints that the gateway answers itself. */
 export interface AnsweredEndpoint extends Common {
   readonly kind: 'answered';
-  /** `none`: `/healthz` and its like; `admin`: an admin key. Default: an API key. */
-  readonly access?: 'none' | 'admin';
   readonly input?: 'json';
   /** No body at all is fine as well. */
   readonly isBodyOptional?: true;
@@ -93,3 +97,10 @@ export interface AnsweredEndpoint extends Common {
 }
 
 export type Endpoint = ForwardedEndpoint | AnsweredEndpoint;
+
+/** A path that is in the table. */
+export interface Match {
+  readonly endpoint: Endpoint;
+  /** Decoded values of the path's `{...}`. */
+  readonly params: Readonly<Record<string, string>>;
+}

@@ -1,9 +1,12 @@
+import type { Dialect } from '../dialects/dialect.ts';
 import type { Snapshot } from '../discovery/source.ts';
 import type { Holder } from '../holder.ts';
 import type { Head } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import type { Deadline } from '../time/deadline.ts';
+import type { Match } from './endpoint.ts';
+import type { Family } from './family.ts';
 
 /**
  * One request on its way through the gateway. It is the event that middy's middlewares share: `headers`, `body` and
@@ -13,7 +16,11 @@ export interface GatewayRequest extends HttpRequest {
   /** Correlation id; set by the correlation middleware. */
   id: string;
   /** The function this runs in. */
-  readonly family: string;
+  readonly family: Family;
+  /** Where its path stands in the endpoint table; `undefined`: nowhere. Looked up once, when the request arrives. */
+  readonly match: Match | undefined;
+  /** What its answer, an error too, is said in. */
+  readonly dialect: Dialect;
   readonly deadline: Deadline;
   /** Called in order when the first chunk is there, just before the head is written. */
   readonly onHead: ((head: Head) => void)[];

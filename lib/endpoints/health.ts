@@ -1,6 +1,7 @@
 import { openai } from '../dialects/openai.ts';
 import { json } from '../http/reply.ts';
-import { type Endpoint, EVERY } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import { EVERY } from './family.ts';
 
 const common = {
   kind: 'answered',
@@ -8,6 +9,7 @@ const common = {
   methods: ['GET', 'HEAD'],
   dialect: openai,
   access: 'none',
+  isUnmetered: true,
 } as const;
 
 export const healthEndpoints: readonly Endpoint[] = [

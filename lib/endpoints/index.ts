@@ -1,14 +1,12 @@
-import { anthropic } from '../dialects/anthropic.ts';
 import type { Dialect } from '../dialects/dialect.ts';
-import { ollama } from '../dialects/ollama.ts';
-import { openai } from '../dialects/openai.ts';
+import { dialectOfHeaders, dialectOfPath } from '../dialects/index.ts';
 import { anthropicEndpoints } from './anthropic.ts';
 import { audioEndpoints } from './audio.ts';
-import type { Endpoint, Family } from './endpoint.ts';
-import type { GatewayRequest } from './gateway-request.ts';
+import type { Endpoint, Match } from './endpoint.ts';
+import { EVERY, type Family, families } from './family.ts';
 import { healthEndpoints } from './health.ts';
 import { imagesEndpoints } from './images.ts';
-import { modelsDialect, modelsEndpoints } from './models.ts';
+import { modelsEndpoints } from './models.ts';
 import { nodesEndpoints } from './nodes.ts';
 import { ollamaEndpoints } from './ollama.ts';
 import { openaiEndpoints } from './openai.ts';
@@ -37,23 +35,24 @@ export const endpoints: readonly Endpoint[] = [
   ...healthEndpoints,
 ].map(withBarePaths);
 
-/** A path that is in the table. */
-export interface Match {
+/** A path template with something in it that a client chooses. */
+interface Template {
+  readonly pattern: RegExp;
+  readonly name: string;
   readonly endpoint: Endpoint;
-  /** Decoded values of the path's `{...}`. */
-  readonly params: Readonly<Record<string, string>>;
 }
 
+const PLACEHOLDER = /\{(\w+)(\+?)\}/;
+
 const literal = new Map<string, Match>();
-const templates: { readonly pattern: RegExp; readonly endpoint: Endpoint }[] = [];
+const templates: Template[] = [];
 for (const endpoint of endpoints) {
   for (const path of endpoint.paths) {
-    if (!path.includes('{')) literal.set(path, { endpoint, params: {} });
+    const [, name, isRest] = PLACEHOLDER.exec(path) ?? [];
+    if (name === undefined) literal.set(path, { endpoint, params: {} });
     else {
-      const source = path.replace(/\{(\w+)\}/, (_, name) =>
-        name === 'voice' ? `(?<${name}>[^/]+)` : `(?<${name}>.+)`,
-      );
-      templates.push({ pattern: new RegExp(`^${source}$`), endpoint });
+      const source = path.replace(PLACEHOLDER, isRest ? '(.+)' : '([^/]+)');
+      templates.push({ pattern: new RegExp(`^${source}$`), name, endpoint });
     }
   }
 }
@@ -76,30 +75,39 @@ export const findEndpoint = (path: string): Match | undefined => {
   const wanted = withoutTrailingSlash(path);
   const match = literal.get(wanted);
   if (match) return match;
-  for (const { pattern, endpoint } of templates) {
-    const [entry] = Object.entries(pattern.exec(wanted)?.groups ?? {});
-    if (!entry) continue;
-    const value = decode(entry[1]);
-    if (value !== undefined) return { endpoint, params: { [entry[0]]: value } };
+  for (const { pattern, name, endpoint } of templates) {
+    const [, sent] = pattern.exec(wanted) ?? [];
+    const value = sent === undefined ? undefined : decode(sent);
+    if (value !== undefined) return { endpoint, params: { [name]: value } };
   }
   return undefined;
 };
 
-/** @returns the dialect to speak on a path; on one that is not known, the nearest: what it looks like, else the function's. */
-export const dialectOf = (request: Pick<GatewayRequest, 'path' | 'headers' | 'family'>): Dialect => {
-  const endpoint = findEndpoint(request.path)?.endpoint;
-  if (endpoint?.operation === 'models' || endpoint?.operation === 'model') return modelsDialect(request);
-  if (endpoint) return endpoint.dialect;
-  if (/^\/api(\/|$)/.test(request.path)) return ollama;
-  if (/^(\/v1)?\/messages(\/|$)/.test(request.path) || request.family === 'anthropic') return anthropic;
-  return request.family === 'ollama' ? ollama : openai;
+/** What decides which dialect an answer is said in. */
+interface Speaking {
+  readonly match: Match | undefined;
+  /** As sent. */
+  readonly path: string;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly family: Family;
+}
+
+/**
+ * @returns an endpoint's dialect; on a path that is not in the table the nearest one: what the client says it speaks,
+ *   what the path looks like, what the function's clients speak.
+ */
+export const dialectOf = ({ match, path, headers, family }: Speaking): Dialect => {
+  if (match && !match.endpoint.followsCaller) return match.endpoint.dialect;
+  return dialectOfHeaders(headers) ?? match?.endpoint.dialect ?? dialectOfPath(path) ?? families[family].dialect;
 };
+
+const [FIRST] = EVERY as readonly [Family];
 
 /** @returns the function that one origin in front of all families sends a path to. */
 export const functionFor = (path: string): Family => {
-  const endpoint = findEndpoint(path)?.endpoint;
-  if (endpoint) return endpoint.families[0] as Family;
-  if (/^\/api(\/|$)/.test(path)) return 'ollama';
-  if (/^(\/v1)?\/messages(\/|$)/.test(path)) return 'anthropic';
-  return 'openai';
+  const owner = findEndpoint(path)?.endpoint.families[0];
+  if (owner) return owner;
+  const dialect = dialectOfPath(path);
+  return EVERY.find((family) => families[family].dialect === dialect) ?? FIRST;
 };

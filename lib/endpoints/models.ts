@@ -1,14 +1,10 @@
 import { anthropic } from '../dialects/anthropic.ts';
-import type { Dialect } from '../dialects/dialect.ts';
 import { openai } from '../dialects/openai.ts';
 import { ModelNotFoundError } from '../errors.ts';
 import { json } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel } from './catalog.ts';
-import { type Endpoint, INFERENCE } from './endpoint.ts';
-import type { GatewayRequest } from './gateway-request.ts';
-
-/** Anthropic's clients say their API version on every call. */
-const wantsAnthropic = (request: Pick<GatewayRequest, 'headers'>): boolean => 'anthropic-version' in request.headers;
+import type { Endpoint } from './endpoint.ts';
+import { INFERENCE } from './family.ts';
 
 /** A worker's list has no dates: Anthropic's and OpenAI's references allow the epoch for an unknown one. */
 const openaiModel = ({ id, aliasOf }: CatalogEntry) => ({
@@ -29,21 +25,18 @@ const common = {
   kind: 'answered',
   families: INFERENCE,
   methods: ['GET', 'HEAD'],
+  dialect: openai,
+  followsCaller: true,
 } as const;
-
-/** The dialect of a model list is told by a header, not by the path. */
-export const modelsDialect = (request: Pick<GatewayRequest, 'headers'>): Dialect =>
-  wantsAnthropic(request) ? anthropic : openai;
 
 export const modelsEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'models',
     paths: ['/v1/models'],
-    dialect: openai,
-    answer: async ({ request, snapshot }) => {
+    answer: async ({ dialect, snapshot }) => {
       const entries = catalog(await snapshot());
-      if (!wantsAnthropic(request)) return json(200, { object: 'list', data: entries.map(openaiModel) });
+      if (dialect !== anthropic) return json(200, { object: 'list', data: entries.map(openaiModel) });
       return json(200, {
         data: entries.map(anthropicModel),
         has_more: false,
@@ -55,13 +48,12 @@ export const modelsEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'model',
-    paths: ['/v1/models/{id}'],
-    dialect: openai,
-    answer: async ({ request, params, snapshot }) => {
+    paths: ['/v1/models/{id+}'],
+    answer: async ({ dialect, params, snapshot }) => {
       const id = params.id ?? '';
       const entry = findModel(await snapshot(), id);
       if (!entry) throw new ModelNotFoundError(id);
-      return json(200, wantsAnthropic(request) ? anthropicModel(entry) : openaiModel(entry));
+      return json(200, dialect === anthropic ? anthropicModel(entry) : openaiModel(entry));
     },
   },
 ];

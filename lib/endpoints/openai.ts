@@ -26,6 +26,7 @@ export const openaiEndpoints: readonly Endpoint[] = [
     ...common,
     operation: 'chat',
     paths: ['/v1/chat/completions'],
+    genAiOperation: 'chat',
     required: { messages: 'array' } as const,
     stream: completionStream,
     prefix: messagesPrefix,
@@ -33,19 +34,22 @@ export const openaiEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'completions',
-    paths: ['/v1/completions', '/v1/engines/{model}/completions'],
+    paths: ['/v1/completions', '/v1/engines/{model+}/completions'],
+    genAiOperation: 'text_completion',
     stream: completionStream,
     prefix: promptPrefix,
   },
   {
     ...common,
     operation: 'embeddings',
-    paths: ['/v1/embeddings', '/v1/engines/{model}/embeddings'],
+    paths: ['/v1/embeddings', '/v1/engines/{model+}/embeddings'],
+    genAiOperation: 'embeddings',
   },
   {
     ...common,
     operation: 'responses',
     paths: ['/v1/responses'],
+    genAiOperation: 'chat',
     stream: responseStream,
     prefix: responsesPrefix,
     check: refuseState,
@@ -55,7 +59,7 @@ export const openaiEndpoints: readonly Endpoint[] = [
     operation: 'realtime',
     families: ['openai'],
     methods: undefined,
-    paths: ['/v1/realtime', '/v1/realtime/{id}'],
+    paths: ['/v1/realtime', '/v1/realtime/{id+}'],
     dialect: openai,
     answer: () => {
       throw new NotServedError(

@@ -55,7 +55,7 @@ export const uploadsEndpoints: readonly Endpoint[] = [
     input: 'json',
     isBodyOptional: true,
     // Nothing is kept: what the id may do stands in the id, the form and the object's key.
-    answer: ({ request, uploads }) => {
+    answer: ({ request, caller, uploads }) => {
       if (!uploads) {
         throw new NotFoundError(
           'Uploads are switched off here. The operator switches them on by setting GATEWAY_UPLOAD_BUCKET to the name of an S3 bucket.',
@@ -66,7 +66,7 @@ export const uploadsEndpoints: readonly Endpoint[] = [
         throw new InvalidRequestError('The body must be a JSON object.');
       }
       const { id, expiresAt, maxBytes, form, formExpiresAt } = uploads.create({
-        caller: request.caller,
+        caller,
         contentType: readContentType(body as Body),
         filename: readFilename(body as Body),
         bytes: readBytes(body as Body),

@@ -67,7 +67,7 @@ const readForm = async (contentType: string, bytes: Buffer, peekFields: PeekFiel
 
 /** A parameter becomes one segment of the worker's path; nothing in it may change which path that is. */
 const canonicalPath = (endpoint: ForwardedEndpoint, params: Readonly<Record<string, string>>): string =>
-  (endpoint.paths[0] as string).replace(/\{(\w+)\}/, (_, name) => {
+  (endpoint.paths[0] as string).replace(/\{(\w+)\+?\}/, (_, name) => {
     const value = params[name] ?? '';
     if (/^\.{1,2}$|[/\\\p{Cc}]/u.test(value)) throw new NotFoundError('There is no such path here.');
     return encodeURIComponent(value.toWellFormed());

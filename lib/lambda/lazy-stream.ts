@@ -1,16 +1,8 @@
-import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import type { Head, Reply, Sink } from '../http/reply.ts';
 
 /** RIC's response stream: duck-typed, `write` and `end` only; never destroyed, never written after its end. */
-type ResponseStream = awslambda.HttpResponseStream;
-
-export interface LazyStreamOptions {
-  /** Turns the platform's event into what the middlewares share. */
-  readonly toRequest: (event: LambdaFunctionURLEvent, context: Context) => GatewayRequest;
-  /** Answers an error that comes before the first byte. */
-  readonly renderError: (error: unknown, request: GatewayRequest) => Reply;
-}
+export type ResponseStream = awslambda.HttpResponseStream;
 
 /** Resolves when the stream takes more, or when the invocation's time is over. */
 const drained = (stream: ResponseStream, signal: AbortSignal): Promise<void> =>
@@ -50,77 +42,37 @@ const withinLimit = (headers: Readonly<Record<string, string>>): Record<string, 
   return kept;
 };
 
+/** What the writer needs of a request. */
+type Written = Pick<GatewayRequest, 'method' | 'onHead' | 'onChunk'> & {
+  readonly deadline: Pick<GatewayRequest['deadline'], 'signal'>;
+};
+
 /**
- * middy's execution mode for streams whose head is written late: the first chunk is awaited, and only then the hooks
- * in `request.onHead` complete the head, which leaves together with that chunk.
- * middy's own streaming mode is not used: it sends the head when the handler returns and pipes into the response,
- * where one broken upstream ends the runtime process.
+ * Writes a reply whose head is written late: its first chunk is awaited, and only then the hooks in `request.onHead`
+ * complete the head, which leaves together with that chunk. It does not end the stream.
  *
+ * @throws what writing the body throws; nothing was written if no hook of `request.onHead` has run.
  * @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
  */
-export const createLazyStream =
-  ({ toRequest, renderError }: LazyStreamOptions) =>
-  // biome-ignore lint/suspicious/noExplicitAny: middy types an execution mode as a function of nothing.
-  ({ middyRequest, runRequest }: any, before: any, initial: any, after: any, onError: any, plugin: any) => {
-    let handler = initial;
-
-    const send = async (stream: ResponseStream, reply: Reply, request: GatewayRequest): Promise<void> => {
-      const { signal } = request.deadline;
-      const open = (): ResponseStream => {
-        const head: Head = { statusCode: reply.status ?? 200, headers: withinLimit(reply.headers) };
-        for (const complete of request.onHead) complete(head);
-        return awslambda.HttpResponseStream.from(stream, { ...head });
-      };
-      let out: ResponseStream | undefined;
-      const sink: Sink = {
-        write(chunk) {
-          out ??= open();
-          request.onChunk?.(chunk);
-          return out.write(chunk);
-        },
-        drained: () => drained(stream, signal),
-      };
-      const body = request.method === 'HEAD' ? undefined : reply.body;
-      if (typeof body === 'function') await body(sink);
-      else if (body !== undefined) sink.write(body);
-      // end() without a write would send no head at all.
-      if (!out) open().write('');
-    };
-
-    const end = (stream: ResponseStream) => new Promise<void>((resolve) => stream.end(resolve));
-
-    const lambda = awslambda.streamifyResponse(async (event, stream, context) => {
-      const request = toRequest(event as LambdaFunctionURLEvent, context as Context);
-      const wrote = { yet: false };
-      request.onHead.push(() => {
-        wrote.yet = true;
-      });
-      const run = middyRequest(request, context);
-      plugin.requestStart(run);
-      try {
-        const reply: Reply = await runRequest(run, before, handler, after, onError, plugin);
-        try {
-          await send(stream, reply, request);
-        } catch (error) {
-          // Behind the head only the platform can show that the body is broken.
-          if (wrote.yet) throw error;
-          await send(stream, renderError(error, request), request);
-        }
-        await end(stream);
-      } catch (error) {
-        // Whatever still runs for a response that nobody will see is ended with it.
-        request.deadline.abort(new Error('The response could not be written.'));
-        throw error;
-      } finally {
-        request.deadline.clear();
-        await plugin.requestEnd(run);
-      }
-    });
-
-    return Object.assign(lambda, {
-      handler: (replacement: unknown) => {
-        handler = replacement;
-        return lambda;
-      },
-    });
+export const writeReply = async (stream: ResponseStream, reply: Reply, request: Written): Promise<void> => {
+  const { signal } = request.deadline;
+  const open = (): ResponseStream => {
+    const head: Head = { statusCode: reply.status ?? 200, headers: withinLimit(reply.headers) };
+    for (const complete of request.onHead) complete(head);
+    return awslambda.HttpResponseStream.from(stream, { ...head });
   };
+  let out: ResponseStream | undefined;
+  const sink: Sink = {
+    write(chunk) {
+      out ??= open();
+      request.onChunk?.(chunk);
+      return out.write(chunk);
+    },
+    drained: () => drained(stream, signal),
+  };
+  const body = request.method === 'HEAD' ? undefined : reply.body;
+  if (typeof body === 'function') await body(sink);
+  else if (body !== undefined) sink.write(body);
+  // end() without a write would send no head at all.
+  if (!out) open().write('');
+};

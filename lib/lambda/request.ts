@@ -1,5 +1,7 @@
 import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
+import type { Family } from '../endpoints/family.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { dialectOf, findEndpoint } from '../endpoints/index.ts';
 import { createDeadline } from '../time/deadline.ts';
 
 /**
@@ -9,17 +11,22 @@ import { createDeadline } from '../time/deadline.ts';
 export const toGatewayRequest = (
   event: LambdaFunctionURLEvent,
   context: Context,
-  { family, marginMs }: { family: string; marginMs: number },
+  { family, marginMs }: { readonly family: Family; readonly marginMs: number },
 ): GatewayRequest => {
   const raw = event.body ?? '';
+  const path = event.rawPath ?? '/';
+  const headers = event.headers as Record<string, string>;
+  const match = findEndpoint(path);
   let bytes: Buffer | undefined;
   return {
     id: '',
     family,
     method: event.requestContext?.http?.method ?? 'GET',
-    path: event.rawPath ?? '/',
+    match,
+    dialect: dialectOf({ match, path, headers, family }),
+    path,
     query: event.rawQueryString ?? '',
-    headers: event.headers as Record<string, string>,
+    headers,
     cookies: event.cookies ?? [],
     body: event.body,
     isBase64Encoded: event.isBase64Encoded ?? false,

@@ -1,6 +1,5 @@
-import type { Family } from '../endpoints/endpoint.ts';
+import type { Family } from '../endpoints/family.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
-import { findEndpoint } from '../endpoints/index.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { failed, metricsLine } from '../telemetry/metrics.ts';
 import { createOutputTokens } from '../telemetry/output-tokens.ts';
@@ -17,8 +16,6 @@ export interface AccessLogOptions {
   readonly now?: () => number;
 }
 
-/** Probed all the time, by load balancers and people: a line, but no metrics. */
-const HEALTH = new Set(['healthz', 'readyz']);
 /** A client may write anything here. */
 const longestName = 200;
 
@@ -52,8 +49,14 @@ export const accessLog = ({ family, service, log = systemLog, now = monotonicMs 
   let isFirst = true;
   return {
     before: function accessLogBefore({ event: request }) {
-      const operation = findEndpoint(request.path)?.endpoint.operation;
-      const record = createRecord({ startedAt: now(), coldStart: isFirst, family, operation });
+      const endpoint = request.match?.endpoint;
+      const record = createRecord({
+        startedAt: now(),
+        coldStart: isFirst,
+        family,
+        operation: endpoint?.operation,
+        genAiOperation: endpoint?.genAiOperation,
+      });
       isFirst = false;
       request.record = record;
       const tokens = createOutputTokens();
@@ -68,7 +71,7 @@ export const accessLog = ({ family, service, log = systemLog, now = monotonicMs 
       request.afterwards.push(async () => {
         const totalMs = now() - record.startedAt;
         record.outputTokens = tokens.count();
-        const metrics = HEALTH.has(operation ?? '')
+        const metrics = endpoint?.isUnmetered
           ? undefined
           : metricsLine(record, { totalMs, service, timestamp: Date.now() });
         const fields = { ...line(record, request, totalMs), ...metrics?.fields };

@@ -1,5 +1,4 @@
 import httpJsonBodyParser from '@middy/http-json-body-parser';
-import { findEndpoint } from '../endpoints/index.ts';
 import { PayloadTooLargeError, UnsupportedMediaTypeError } from '../errors.ts';
 import { isForm } from '../http/multipart.ts';
 import type { Middleware } from './middleware.ts';
@@ -17,7 +16,7 @@ export const bodyLimit = (maxBytes: number, uploadMaxBytes: number | undefined):
   before: function bodyLimitBefore({ event: request }) {
     const { length } = request.bytes();
     if (length <= maxBytes) return;
-    const endpoint = findEndpoint(request.path)?.endpoint;
+    const endpoint = request.match?.endpoint;
     const fields = endpoint?.kind === 'forwarded' ? Object.keys(endpoint.uploadFields ?? {}) : [];
     const way =
       uploadMaxBytes !== undefined && fields.length > 0
@@ -39,7 +38,7 @@ export const body = (hasUploads: boolean): Middleware => {
   return {
     before: function bodyBefore(run) {
       const { event: request } = run;
-      const endpoint = findEndpoint(request.path)?.endpoint;
+      const endpoint = request.match?.endpoint;
       const type = request.headers['content-type'];
       if (!endpoint?.input) return;
       if (endpoint.input === 'multipart') {
@@ -48,7 +47,7 @@ export const body = (hasUploads: boolean): Middleware => {
         if (!mayNameUploads) throw new UnsupportedMediaTypeError('This endpoint takes multipart/form-data.');
       }
       if (endpoint.kind === 'answered' && endpoint.isBodyOptional && request.bytes().length === 0) return;
-      if (type && !JSON_TYPE.test(type) && endpoint.dialect.name !== 'ollama') {
+      if (type && !JSON_TYPE.test(type) && !endpoint.dialect.anyContentType) {
         throw new UnsupportedMediaTypeError('This endpoint takes JSON: send content-type application/json.');
       }
       // biome-ignore lint/suspicious/noExplicitAny: the parser is typed for API Gateway's event, it reads three fields.

@@ -1,6 +1,5 @@
-import { anthropic } from '../dialects/anthropic.ts';
-import type { Family } from '../endpoints/endpoint.ts';
-import { dialectOf } from '../endpoints/index.ts';
+import { dialectOfHeaders } from '../dialects/index.ts';
+import { families } from '../endpoints/family.ts';
 import type { Middleware } from './middleware.ts';
 
 const USABLE = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -24,15 +23,15 @@ const newTraceparent = (): string => {
 /**
  * One id for a request, on every response and to the worker: the client's `X-Correlation-Id`, else its `x-request-id`,
  * when usable; else a new UUID (CONTRACT.md 4).
- * @param family the function this runs in: Anthropic's clients look for one more header on whatever theirs answers.
  */
-export const correlationId = (family: Family): Middleware => ({
+export const correlationId = (): Middleware => ({
   before: function correlationIdBefore({ event: request }) {
     const given = [request.headers['x-correlation-id'], request.headers['x-request-id']];
     request.id = given.find((id) => id !== undefined && USABLE.test(id)) ?? newId();
     request.headers.traceparent ||= newTraceparent();
-    const { correlationHeaders } = family === 'anthropic' ? anthropic : dialectOf(request);
-    const names = ['x-correlation-id', 'x-request-id', ...correlationHeaders];
+    // Clients look for their own dialect's header on whatever answers them: on other endpoints, on errors.
+    const spoken = [request.dialect, families[request.family].dialect, dialectOfHeaders(request.headers)];
+    const names = ['x-correlation-id', 'x-request-id', ...spoken.flatMap((one) => one?.correlationHeaders ?? [])];
     request.onHead.push(({ headers }) => {
       for (const name of names) headers[name] = request.id;
     });

@@ -1,4 +1,3 @@
-import { findEndpoint } from '../endpoints/index.ts';
 import { ForbiddenError } from '../errors.ts';
 import type { Middleware } from './middleware.ts';
 
@@ -9,8 +8,7 @@ import type { Middleware } from './middleware.ts';
  */
 export const edgeSecret = (secret: string): Middleware => ({
   before: function edgeSecretBefore({ event: request }) {
-    const endpoint = findEndpoint(request.path)?.endpoint;
-    if (endpoint?.kind === 'answered' && endpoint.access === 'none') return;
+    if (request.match?.endpoint.access === 'none') return;
     const { createHash, timingSafeEqual } = process.getBuiltinModule('node:crypto');
     const digest = (text: string) => createHash('sha256').update(text).digest();
     if (timingSafeEqual(digest(request.headers['x-origin-secret'] ?? ''), digest(secret))) return;

@@ -1,5 +1,4 @@
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
-import { dialectOf } from '../endpoints/index.ts';
 import { GatewayError, InvalidRequestError, PayloadTooLargeError, UnsupportedMediaTypeError } from '../errors.ts';
 import type { Reply } from '../http/reply.ts';
 import { log } from '../telemetry/log.ts';
@@ -40,7 +39,7 @@ export const renderError = (cause: unknown, request: GatewayRequest): Reply => {
   return {
     status: error.status,
     headers: { 'content-type': 'application/json', ...error.headers },
-    body: dialectOf(request).errorBody(error, request.id),
+    body: request.dialect.errorBody(error, request.id),
   };
 };
 

@@ -1,5 +1,4 @@
-import type { Family } from '../endpoints/endpoint.ts';
-import { findEndpoint } from '../endpoints/index.ts';
+import type { Family } from '../endpoints/family.ts';
 import { MethodNotAllowedError, NotFoundError } from '../errors.ts';
 import type { Middleware } from './middleware.ts';
 
@@ -9,7 +8,7 @@ import type { Middleware } from './middleware.ts';
  */
 export const route = (family: Family): Middleware => ({
   before: function routeBefore({ event: request }) {
-    const endpoint = findEndpoint(request.path)?.endpoint;
+    const endpoint = request.match?.endpoint;
     if (!endpoint) throw new NotFoundError(`There is no ${request.path.slice(0, 200)} here.`);
     const { families, methods, paths } = endpoint;
     if (!families.includes(family)) {

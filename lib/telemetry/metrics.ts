@@ -3,24 +3,31 @@ import type { RequestRecord } from './record.ts';
 /** CloudWatch's place for them. */
 export const NAMESPACE = 'LocalAIGateway';
 
-/** Operations under their well-known names of OpenTelemetry's `gen_ai.operation.name`; the others keep ours. */
-const OPERATION_NAMES: Readonly<Record<string, string>> = {
-  chat: 'chat',
-  responses: 'chat',
-  messages: 'chat',
-  ollama_chat: 'chat',
-  completions: 'text_completion',
-  ollama_generate: 'text_completion',
-  embeddings: 'embeddings',
-  ollama_embed: 'embeddings',
-  ollama_embeddings: 'embeddings',
-};
-
-/** @returns a name of a fixed, small set: it is a dimension. */
-export const operationName = (operation: string): string => OPERATION_NAMES[operation] ?? operation;
-
 type Unit = 'Seconds' | 'Count';
-type Metrics = Readonly<Record<string, number>>;
+
+/**
+ * By what CloudWatch keeps metrics apart: each list of field names makes a series for every combination of their values.
+ * `fields`: what has one value only.
+ */
+const DIMENSIONS = {
+  family: { names: [['service.name'], ['service.name', 'gateway.family']] },
+  operation: { names: [['service.name'], ['service.name', 'gen_ai.operation.name']] },
+  tokens: {
+    names: [
+      ['service.name', 'gen_ai.token.type'],
+      ['service.name', 'gen_ai.operation.name', 'gen_ai.token.type'],
+    ],
+    fields: { 'gen_ai.token.type': 'output' },
+  },
+} as const satisfies Record<string, { names: readonly (readonly string[])[]; fields?: Record<string, string> }>;
+
+interface Metric {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly dimensions: keyof typeof DIMENSIONS;
+  /** @returns `undefined` where a request has no such thing. */
+  value(record: RequestRecord, totalMs: number): number | undefined;
+}
 
 const seconds = (milliseconds: number) => Math.round(milliseconds) / 1000;
 
@@ -28,44 +35,74 @@ const seconds = (milliseconds: number) => Math.round(milliseconds) / 1000;
 export const failed = ({ status = 0, ending }: RequestRecord): boolean =>
   status >= 500 || ending === 'cut' || ending === 'idle' || ending === 'deadline';
 
-const byFamily = (record: RequestRecord, totalMs: number): Metrics => ({
-  'http.server.request.duration': seconds(totalMs),
-  'gateway.server_errors': failed(record) ? 1 : 0,
-  'gateway.client_errors': !failed(record) && (record.status ?? 0) >= 400 ? 1 : 0,
-  'gateway.failovers': Math.max(0, record.attempts - 1),
-  'gateway.ejections': record.ejections,
-});
+const hasReachedWorker = ({ operation, attempts }: RequestRecord) => operation !== undefined && attempts > 0;
 
-/** What CloudWatch is told of a metric, as JSON; made once: two thirds of a line are the same in all of them. */
-const directive = (metrics: Readonly<Record<string, Unit>>, ...dimensions: readonly (readonly string[])[]): string =>
-  JSON.stringify({
-    Namespace: NAMESPACE,
-    Dimensions: dimensions,
-    Metrics: Object.entries(metrics).map(([Name, Unit]) => ({ Name, Unit })),
-  });
-
-const FAMILY = directive(
+/** The table: a metric is a row. Rows of the same dimensions stand together. */
+const METRICS: readonly Metric[] = [
   {
-    'http.server.request.duration': 'Seconds',
-    'gateway.server_errors': 'Count',
-    'gateway.client_errors': 'Count',
-    'gateway.failovers': 'Count',
-    'gateway.ejections': 'Count',
+    name: 'http.server.request.duration',
+    unit: 'Seconds',
+    dimensions: 'family',
+    value: (_, totalMs) => seconds(totalMs),
   },
-  ['service.name'],
-  ['service.name', 'gateway.family'],
-);
-const OPERATION = [['service.name'], ['service.name', 'gen_ai.operation.name']] as const;
-const DURATION = directive({ 'gen_ai.server.request.duration': 'Seconds' }, ...OPERATION);
-const DURATION_AND_FIRST_TOKEN = directive(
-  { 'gen_ai.server.request.duration': 'Seconds', 'gen_ai.server.time_to_first_token': 'Seconds' },
-  ...OPERATION,
-);
-const USAGE = directive(
-  { 'gen_ai.client.token.usage': 'Count' },
-  ['service.name', 'gen_ai.token.type'],
-  ['service.name', 'gen_ai.operation.name', 'gen_ai.token.type'],
-);
+  {
+    name: 'gateway.server_errors',
+    unit: 'Count',
+    dimensions: 'family',
+    value: (record) => (failed(record) ? 1 : 0),
+  },
+  {
+    name: 'gateway.client_errors',
+    unit: 'Count',
+    dimensions: 'family',
+    value: (record) => (!failed(record) && (record.status ?? 0) >= 400 ? 1 : 0),
+  },
+  {
+    name: 'gateway.failovers',
+    unit: 'Count',
+    dimensions: 'family',
+    value: ({ attempts }) => Math.max(0, attempts - 1),
+  },
+  { name: 'gateway.ejections', unit: 'Count', dimensions: 'family', value: ({ ejections }) => ejections },
+  {
+    name: 'gen_ai.server.request.duration',
+    unit: 'Seconds',
+    dimensions: 'operation',
+    value: (record, totalMs) => (hasReachedWorker(record) ? seconds(totalMs) : undefined),
+  },
+  {
+    name: 'gen_ai.server.time_to_first_token',
+    unit: 'Seconds',
+    dimensions: 'operation',
+    value: (record) =>
+      hasReachedWorker(record) && record.firstByteMs !== undefined && (record.status ?? 0) < 400
+        ? seconds(record.firstByteMs)
+        : undefined,
+  },
+  {
+    name: 'gen_ai.client.token.usage',
+    unit: 'Count',
+    dimensions: 'tokens',
+    value: (record) => (hasReachedWorker(record) ? record.outputTokens : undefined),
+  },
+];
+
+/** @returns what CloudWatch is told of these metrics, as JSON. */
+const directivesOf = (metrics: readonly Metric[]): string =>
+  Object.entries(DIMENSIONS)
+    .map(([key, { names }]) => ({
+      Namespace: NAMESPACE,
+      Dimensions: names,
+      Metrics: metrics
+        .filter(({ dimensions }) => dimensions === key)
+        .map(({ name, unit }) => ({ Name: name, Unit: unit })),
+    }))
+    .filter(({ Metrics }) => Metrics.length > 0)
+    .map((directive) => JSON.stringify(directive))
+    .join();
+
+/** By which rows of the table a request has, a bit each; made once: two thirds of a line are the same in all of them. */
+const directives = new Map<number, string>();
 
 /** A log line's part that is metrics. */
 export interface MetricsLine {
@@ -89,21 +126,21 @@ export const metricsLine = (
   record: RequestRecord,
   { totalMs, service, timestamp }: { totalMs: number; service: string; timestamp: number },
 ): MetricsLine => {
-  const { operation, attempts, firstByteMs, outputTokens, status = 0 } = record;
   const fields: Record<string, unknown> = { 'service.name': service, 'gateway.family': record.family };
-  const directives = [FAMILY];
-  Object.assign(fields, byFamily(record, totalMs));
-  if (operation !== undefined) fields['gen_ai.operation.name'] = operationName(operation);
-  if (operation !== undefined && attempts > 0) {
-    fields['gen_ai.server.request.duration'] = seconds(totalMs);
-    const isAnswered = firstByteMs !== undefined && status < 400;
-    if (isAnswered) fields['gen_ai.server.time_to_first_token'] = seconds(firstByteMs);
-    directives.push(isAnswered ? DURATION_AND_FIRST_TOKEN : DURATION);
-    if (outputTokens !== undefined) {
-      fields['gen_ai.token.type'] = 'output';
-      fields['gen_ai.client.token.usage'] = outputTokens;
-      directives.push(USAGE);
-    }
+  const operation = record.genAiOperation ?? record.operation;
+  if (operation !== undefined) fields['gen_ai.operation.name'] = operation;
+  let rows = 0;
+  METRICS.forEach(({ name, dimensions, value }, row) => {
+    const measured = value(record, totalMs);
+    if (measured === undefined) return;
+    rows |= 1 << row;
+    fields[name] = measured;
+    Object.assign(fields, (DIMENSIONS[dimensions] as { fields?: object }).fields);
+  });
+  let about = directives.get(rows);
+  if (about === undefined) {
+    about = directivesOf(METRICS.filter((_, row) => rows & (1 << row)));
+    directives.set(rows, about);
   }
-  return { fields, directives: `"_aws":{"Timestamp":${timestamp},"CloudWatchMetrics":[${directives.join()}]}` };
+  return { fields, directives: `"_aws":{"Timestamp":${timestamp},"CloudWatchMetrics":[${about}]}` };
 };

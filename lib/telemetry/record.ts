@@ -14,6 +14,8 @@ export interface RequestRecord {
   readonly family: string;
   /** The endpoint's; undefined for an unknown path. */
   readonly operation: string | undefined;
+  /** OpenTelemetry's name for it, where there is one: metrics are kept under it. */
+  readonly genAiOperation?: string | undefined;
   /** As the client wrote it. */
   requestedModel?: string | undefined;
   /** As the worker was asked for it. */
@@ -36,5 +38,5 @@ export interface RequestRecord {
 
 /** @returns a record of a request that has just arrived. */
 export const createRecord = (
-  about: Pick<RequestRecord, 'startedAt' | 'coldStart' | 'family' | 'operation'>,
+  about: Pick<RequestRecord, 'startedAt' | 'coldStart' | 'family' | 'operation' | 'genAiOperation'>,
 ): RequestRecord => ({ ...about, attempts: 0, ejections: 0, bytes: 0, ending: 'complete' });

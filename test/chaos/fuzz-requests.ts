@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
-import type { Family } from '../../lib/endpoints/endpoint.ts';
+import type { Family } from '../../lib/endpoints/family.ts';
 import { dialectOf, endpoints, findEndpoint } from '../../lib/endpoints/index.ts';
 import type { Capture } from '../support/awslambda.ts';
 import { problemOf } from '../support/in-dialect.ts';
@@ -76,7 +76,12 @@ const judgeAnswer = (family: Family, request: UrlRequest, capture: Capture, wasS
   if ((headers['x-localai-node'] === nodeId) !== wasSeen) return `node header ${headers['x-localai-node']}`;
   if (wasSeen || status < 400) return undefined;
   if (request.method === 'HEAD') return body.length === 0 ? undefined : 'a body for HEAD';
-  const dialect = dialectOf({ family, path: request.path, headers: request.headers });
+  const dialect = dialectOf({
+    match: findEndpoint(request.path),
+    family,
+    path: request.path,
+    headers: request.headers,
+  });
   return problemOf(dialect.name, body.toString());
 };
 

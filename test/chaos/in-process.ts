@@ -1,5 +1,5 @@
 import '../support/quiet.ts';
-import type { Family } from '../../lib/endpoints/endpoint.ts';
+import type { Family } from '../../lib/endpoints/family.ts';
 import { createGateway } from '../../lib/gateway.ts';
 import { peekFields } from '../../lib/http/multipart.ts';
 import { type Capture, installAwslambda, invokeStreaming } from '../support/awslambda.ts';

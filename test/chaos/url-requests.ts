@@ -51,7 +51,7 @@ const segment = fc.oneof(
   fc.webPath({ size: 'small' }),
 );
 const pathOf = ({ paths }: Endpoint) =>
-  fc.tuple(fc.constantFrom(...paths), segment).map(([template, text]) => template.replace(/\{\w+\}/, text || 'x'));
+  fc.tuple(fc.constantFrom(...paths), segment).map(([template, text]) => template.replace(/\{\w+\+?\}/, text || 'x'));
 const oddPath = fc.oneof(
   fc
     .tuple(fc.constantFrom(...endpoints.flatMap(({ paths }) => paths)), segment)

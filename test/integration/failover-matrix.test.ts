@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { INFERENCE } from '../../lib/endpoints/endpoint.ts';
+import { INFERENCE } from '../../lib/endpoints/family.ts';
 import { endingOf } from '../support/endings.ts';
 import { type Gateway, startGateway, type WorkerSetting } from '../support/gateway.ts';
 import { operations, pathOf } from '../support/operations.ts';

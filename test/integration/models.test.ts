@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Ollama } from 'ollama';
-import { INFERENCE } from '../../lib/endpoints/endpoint.ts';
+import { INFERENCE } from '../../lib/endpoints/family.ts';
 import { ecsTask, type TaskOptions } from '../support/aws/container-service.ts';
 import { type Aws, startAws } from '../support/aws.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import type { Endpoint, Family } from '../../lib/endpoints/endpoint.ts';
+import type { Endpoint } from '../../lib/endpoints/endpoint.ts';
+import type { Family } from '../../lib/endpoints/family.ts';
 import { endpoints } from '../../lib/endpoints/index.ts';
 import { circularResources, pathMatches, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
 import { spellings } from '../support/contract-paths.ts';

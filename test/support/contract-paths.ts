@@ -1,4 +1,4 @@
-import type { Family } from '../../lib/endpoints/endpoint.ts';
+import type { Family } from '../../lib/endpoints/family.ts';
 
 /**
  * Every path of CONTRACT.md 1 and who serves it, as it stands there: the check of what is derived from the endpoint
@@ -8,9 +8,9 @@ const families: Readonly<Record<Family, readonly string[]>> = {
   openai: [
     '/v1/chat/completions',
     '/v1/completions',
-    '/v1/engines/{model}/completions',
+    '/v1/engines/{model+}/completions',
     '/v1/embeddings',
-    '/v1/engines/{model}/embeddings',
+    '/v1/engines/{model+}/embeddings',
     '/v1/responses',
     '/v1/tokenize',
     '/v1/detokenize',
@@ -18,8 +18,8 @@ const families: Readonly<Record<Family, readonly string[]>> = {
     '/v1/chat/completions/input_tokens',
     '/v1/responses/input_tokens',
     '/v1/models',
-    '/v1/models/{id}',
-    '/api/models/{id}/load-status',
+    '/v1/models/{id+}',
+    '/api/models/{id+}/load-status',
     '/v1/realtime',
     '/healthz',
     '/readyz',
@@ -73,6 +73,6 @@ export const contractPaths: readonly ContractPath[] = Object.entries(families).f
 /** As clients write it: with a slash at its end, with names that have slashes, encoded and not. */
 export const spellings = (path: string): string[] =>
   ['qwen3', 'Qwen/Qwen3-8B', 'Qwen%2FQwen3-8B', 'api/nodes'].flatMap((value) => {
-    const filled = path.replace(/\{\w+\}/, path.includes('{voice}') ? value.replace('/', '%2F') : value);
+    const filled = path.replace(/\{\w+(\+?)\}/, (_, isRest) => (isRest ? value : value.replace('/', '%2F')));
     return filled === '/' ? [filled] : [filled, `${filled}/`];
   });

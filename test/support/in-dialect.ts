@@ -18,7 +18,7 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
  * What CONTRACT.md section 5 says of an error body, as a plain question: for loads too large for one assertion each.
  * @returns what is wrong with an error body in a dialect; `undefined` when nothing is.
  */
-export const problemOf = (dialect: 'openai' | 'anthropic' | 'ollama', text: string): string | undefined => {
+export const problemOf = (dialect: string, text: string): string | undefined => {
   let body: Record<string, unknown>;
   try {
     body = JSON.parse(text) as Record<string, unknown>;

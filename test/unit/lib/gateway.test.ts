@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { encodeFleet, type FleetWorker, pointerName } from '../../../lib/discovery/fleet.ts';
-import type { Family } from '../../../lib/endpoints/endpoint.ts';
+import type { Family } from '../../../lib/endpoints/family.ts';
 import { type Aws, startAws } from '../../support/aws.ts';
 import { createDeferred } from '../../support/deferred.ts';
 import { eventsOf } from '../../support/frames.ts';

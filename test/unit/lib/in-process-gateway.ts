@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, jest } from '@jest/globals';
-import type { Family } from '../../../lib/endpoints/endpoint.ts';
+import type { Family } from '../../../lib/endpoints/family.ts';
 import { createGateway } from '../../../lib/gateway.ts';
 import { peekFields } from '../../../lib/http/multipart.ts';
 import { type Capture, type InvokeOptions, installAwslambda, invokeStreaming } from '../../support/awslambda.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Family } from '../../../../lib/endpoints/endpoint.ts';
+import type { Family } from '../../../../lib/endpoints/family.ts';
 import { dialectOf, endpoints, findEndpoint, functionFor } from '../../../../lib/endpoints/index.ts';
 
 /** CONTRACT.md section 1, row by row. */
@@ -42,13 +42,16 @@ const all = rows.flatMap(([family, methods, dialect, input, paths]) =>
   paths.split(' ').map((path) => ({ path, family, methods: methods.split(' '), dialect, input })),
 );
 
+const dialectNameOf = (path: string, headers: Readonly<Record<string, string>> = {}, family: Family = 'openai') =>
+  dialectOf({ match: findEndpoint(path), path, headers, family }).name;
+
 describe('every path and alias of the contract', () => {
   test.each(all)('$path', ({ path, family, methods, dialect, input }) => {
     const endpoint = findEndpoint(path)?.endpoint;
     expect(endpoint?.families[0]).toBe(family);
     expect(endpoint?.methods).toEqual(expect.arrayContaining(methods));
     expect(endpoint?.input ?? '').toBe(input);
-    expect(dialectOf({ path, headers: {}, family: 'openai' }).name).toBe(dialect);
+    expect(dialectNameOf(path)).toBe(dialect);
     expect(functionFor(path)).toBe(family);
   });
 
@@ -83,9 +86,14 @@ describe('model lists and health', () => {
 
   test('a model list speaks Anthropic to those who send anthropic-version', () => {
     const headers = { 'anthropic-version': '2023-06-01' };
-    expect(dialectOf({ path: '/v1/models', headers, family: 'openai' }).name).toBe('anthropic');
-    expect(dialectOf({ path: '/v1/models/x', headers, family: 'openai' }).name).toBe('anthropic');
-    expect(dialectOf({ path: '/v1/chat/completions', headers, family: 'openai' }).name).toBe('openai');
+    expect(dialectNameOf('/v1/models', headers)).toBe('anthropic');
+    expect(dialectNameOf('/v1/models/x', headers)).toBe('anthropic');
+    expect(dialectNameOf('/v1/chat/completions', headers)).toBe('openai');
+  });
+
+  test('so does an unknown path', () => {
+    expect(dialectNameOf('/v1/files', { 'anthropic-version': '2023-06-01' })).toBe('anthropic');
+    expect(dialectNameOf('/api/pulls', { 'anthropic-version': '2023-06-01' })).toBe('anthropic');
   });
 
   test('any method on /v1/realtime is answered', () => {
@@ -161,15 +169,15 @@ describe('what is no path here', () => {
     ['/apiary', 'openai', 'openai'],
     ['/', 'ollama', 'ollama'],
   ])('%s is refused in the nearest dialect, by the nearest function', (path, dialect, family) => {
-    expect([dialectOf({ path, headers: {}, family: 'openai' }).name, functionFor(path)]).toEqual([dialect, family]);
+    expect([dialectNameOf(path), functionFor(path)]).toEqual([dialect, family]);
   });
 
-  test.each([
+  test.each<[Family, string]>([
     ['anthropic', 'anthropic'],
     ['ollama', 'ollama'],
     ['audio', 'openai'],
   ])("at the %s function's own URL an unknown path is refused in its dialect", (family, dialect) => {
-    expect(dialectOf({ path: '/v1/files', headers: {}, family }).name).toBe(dialect);
+    expect(dialectNameOf('/v1/files', {}, family)).toBe(dialect);
   });
 
   test('no path throws, whatever it is', () => {
@@ -177,7 +185,7 @@ describe('what is no path here', () => {
       fc.property(fc.oneof(fc.webPath(), fc.string()), (path) => {
         findEndpoint(path);
         functionFor(path);
-        dialectOf({ path, headers: {}, family: 'openai' });
+        dialectNameOf(path);
       }),
     );
   });

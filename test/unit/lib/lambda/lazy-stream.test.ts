@@ -2,8 +2,7 @@ import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/global
 import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { GatewayError, UpstreamError } from '../../../../lib/errors.ts';
 import type { Reply } from '../../../../lib/http/reply.ts';
-import { createLazyStream } from '../../../../lib/lambda/lazy-stream.ts';
-import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
+import { createHandler } from '../../../../lib/lambda/handler.ts';
 import { type InvokeOptions, installAwslambda, invokeStreaming } from '../../../support/awslambda.ts';
 import { createDeferred } from '../../../support/deferred.ts';
 import { until } from '../../../support/until.ts';
@@ -20,30 +19,19 @@ afterEach(() => {
 
 const invoke = async (handler: Handler, { method = 'GET', ...options }: InvokeOptions & { method?: string } = {}) => {
   const ended: string[] = [];
-  const mode = createLazyStream({
-    toRequest: (event, context) => toGatewayRequest(event, context, { family: 'openai', marginMs: 0 }),
+  const lambda = createHandler({
+    family: 'openai',
+    marginMs: 0,
+    run: handler,
     renderError: (error) => ({
       status: error instanceof GatewayError ? error.status : 500,
       headers: { 'content-type': 'application/json' },
       body: '{"error":"rendered"}',
     }),
+    settled: async () => {
+      ended.push('end');
+    },
   });
-  const lambda = mode(
-    {
-      middyRequest: (event: GatewayRequest) => ({ event }),
-      runRequest: ({ event }: { event: GatewayRequest }) => handler(event),
-    },
-    [],
-    undefined,
-    [],
-    [],
-    {
-      requestStart: () => {},
-      requestEnd: async () => {
-        ended.push('end');
-      },
-    },
-  );
   return { ...invokeStreaming(lambda, await urlEvent('/', { method }), options), ended };
 };
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
+import { findEndpoint } from '../../../../lib/endpoints/index.ts';
 import { accessLog } from '../../../../lib/middleware/access-log.ts';
 import type { RequestRecord } from '../../../../lib/telemetry/record.ts';
 
@@ -17,7 +18,8 @@ const environment = () => {
     now: () => clock.ms,
   });
   const run = async (path: string, serve: (record: RequestRecord, request: GatewayRequest) => void) => {
-    const request = { path, id: 'correlation', onHead: [], afterwards: [], headers: {} } as unknown as GatewayRequest;
+    const about = { path, match: findEndpoint(path), id: 'correlation', onHead: [], afterwards: [], headers: {} };
+    const request = about as unknown as GatewayRequest;
     await before?.({ event: request } as never);
     serve(request.record as RequestRecord, request);
     for (const after of request.afterwards) await after();

@@ -6,10 +6,10 @@ import { findEndpoint } from '../../../../lib/endpoints/index.ts';
 import { UpstreamError } from '../../../../lib/errors.ts';
 import { load, stamp } from '../../../../lib/holder.ts';
 import type { Reply } from '../../../../lib/http/reply.ts';
-import { createLazyStream } from '../../../../lib/lambda/lazy-stream.ts';
-import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
+import { createHandler } from '../../../../lib/lambda/handler.ts';
 import { renderError } from '../../../../lib/middleware/error-handler.ts';
 import { nodeHeader } from '../../../../lib/middleware/node-header.ts';
+import { createStack } from '../../../../lib/middleware/stack.ts';
 import { installAwslambda, invokeStreaming } from '../../../support/awslambda.ts';
 import { createDeferred } from '../../../support/deferred.ts';
 import { operation, operations, pathOf } from '../../../support/operations.ts';
@@ -36,27 +36,18 @@ const serve = async (exposeNodeHeader: boolean | undefined, handler: Handler) =>
     aliases: {},
   };
   const requests: GatewayRequest[] = [];
-  const mode = createLazyStream({
-    toRequest: (event, context) => toGatewayRequest(event, context, { family: 'openai', marginMs: 0 }),
-    renderError,
-  });
-  const { before } = nodeHeader();
-  const lambda = mode(
-    {
-      middyRequest: (event: GatewayRequest) => ({ event }),
-      runRequest: async ({ event }: { event: GatewayRequest }) => {
-        requests.push(event);
-        event.snapshot = snapshot;
-        await before?.({ event } as never);
-        return handler(event);
-      },
+  const run = createStack([nodeHeader()], handler);
+  const lambda = createHandler({
+    family: 'openai',
+    marginMs: 0,
+    run: (request) => {
+      requests.push(request);
+      request.snapshot = snapshot;
+      return run(request);
     },
-    [],
-    undefined,
-    [],
-    [],
-    { requestStart: () => {}, requestEnd: async () => {} },
-  );
+    renderError,
+    settled: async () => {},
+  });
   const running = invokeStreaming(lambda, await urlEvent('/v1/chat/completions', { body: {} }));
   return { ...running, requests };
 };

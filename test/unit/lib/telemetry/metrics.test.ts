@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { endpoints } from '../../../../lib/endpoints/index.ts';
-import { metricsLine, NAMESPACE, operationName } from '../../../../lib/telemetry/metrics.ts';
+import { metricsLine, NAMESPACE } from '../../../../lib/telemetry/metrics.ts';
 import { createRecord, type RequestRecord } from '../../../../lib/telemetry/record.ts';
 
 interface Directive {
@@ -96,10 +96,14 @@ describe('metrics', () => {
     expect(new Set(dimensions)).toEqual(
       new Set(['service.name', 'gateway.family', 'gen_ai.operation.name', 'gen_ai.token.type']),
     );
-    const names = new Set(endpoints.map(({ operation }) => operationName(operation)));
+    const nameOf = (operation: string) => {
+      const { genAiOperation } = endpoints.find((endpoint) => endpoint.operation === operation) ?? {};
+      return fieldsOf({ ...success, operation, genAiOperation })['gen_ai.operation.name'];
+    };
+    const names = new Set(endpoints.map(({ operation }) => nameOf(operation)));
     expect(names.size).toBeLessThanOrEqual(32);
-    expect(operationName('messages')).toBe('chat');
-    expect(operationName('ollama_generate')).toBe('text_completion');
-    expect(operationName('speech')).toBe('speech');
+    expect(nameOf('messages')).toBe('chat');
+    expect(nameOf('ollama_generate')).toBe('text_completion');
+    expect(nameOf('speech')).toBe('speech');
   });
 });

@@ -1,0 +1,41 @@
+import { UnavailableError } from '../errors.ts';
+import { log } from '../telemetry/log.ts';
+import type { Worker } from '../worker.ts';
+import { digestKey } from './keys.ts';
+import type { Snapshot, Source } from './source.ts';
+import { createSsmSource, type SsmSourceOptions } from './ssm.ts';
+import { createStaticSource, type ReadText, withModels } from './static.ts';
+
+/** Answers 503 to everything until somebody mends the settings; their names are in the log. */
+export const brokenSource: Source = {
+  current: async () => {
+    throw new UnavailableError('The gateway is not configured correctly; its log names the setting.', 30);
+  },
+  settled: async () => {},
+};
+
+/** Settings of the same names (`lib/config.ts`). */
+export interface SourceSettings extends Pick<SsmSourceOptions, 'exposeNodeHeader' | 'apiKeys' | 'adminKeys'> {
+  /** `undefined`: the fleet comes from SSM. */
+  readonly workers: readonly Worker[] | undefined;
+  readonly ssmPrefix: string | undefined;
+  readonly configTtlMs: number;
+  /** The AWS SDK's own variables. */
+  readonly aws: SsmSourceOptions['env'];
+}
+
+/** @returns where settings and fleet come from: SSM where a prefix is given, else the environment alone. */
+export const createSource = (settings: SourceSettings, read: ReadText): Source => {
+  const { workers, ssmPrefix: prefix, configTtlMs: ttlMs, exposeNodeHeader, apiKeys, adminKeys, aws } = settings;
+  if (prefix !== undefined) {
+    const staticWorkers = workers && (() => withModels(workers, read));
+    return createSsmSource({ prefix, ttlMs, exposeNodeHeader, apiKeys, adminKeys, staticWorkers, env: aws });
+  }
+  const fixed: Omit<Snapshot, 'workers'> = {
+    exposeNodeHeader,
+    apiKeys: apiKeys.map(digestKey),
+    adminKeys: adminKeys.map(digestKey),
+    aliases: {},
+  };
+  return createStaticSource({ settings: fixed, workers: workers ?? [], ttlMs, log, read });
+};
