@@ -34,6 +34,13 @@ describe('with nothing set', () => {
       corsOrigins: [],
       uploadBucket: undefined,
       edgeSecret: undefined,
+      wakeWaitMs: 60_000,
+      wakeHoldMs: 300_000,
+      translate: true,
+      bufferedBytes: undefined,
+      requestMs: 3_600_000,
+      drainMs: 900_000,
+      serviceName: 'localai-lambda-gateway',
     } satisfies Partial<Config>);
     // "200 MB"
     expect([200_000_000, 200 * 1024 * 1024]).toContain(parseConfig({}).uploadMaxBytes);
@@ -71,6 +78,13 @@ describe('each variable', () => {
     ['GATEWAY_UPLOAD_BUCKET', 'media', 'uploadBucket', 'media'],
     ['GATEWAY_UPLOAD_MAX_BYTES', '1000', 'uploadMaxBytes', 1000],
     ['GATEWAY_EDGE_SECRET', 's3cret', 'edgeSecret', 's3cret'],
+    ['GATEWAY_WAKE_WAIT_SECONDS', '5', 'wakeWaitMs', 5000],
+    ['GATEWAY_WAKE_HOLD_SECONDS', '20', 'wakeHoldMs', 20_000],
+    ['GATEWAY_TRANSLATE', 'false', 'translate', false],
+    ['GATEWAY_BUFFERED_BYTES', '1000000', 'bufferedBytes', 1_000_000],
+    ['GATEWAY_REQUEST_SECONDS', '60', 'requestMs', 60_000],
+    ['GATEWAY_DRAIN_SECONDS', '0', 'drainMs', 0],
+    ['OTEL_SERVICE_NAME', 'gateway-prod', 'serviceName', 'gateway-prod'],
   ])('%s=%s', (name, value, field, expected) => {
     expect(parseConfig({ [name]: value })[field]).toEqual(expected);
   });
