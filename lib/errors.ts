@@ -104,23 +104,29 @@ export class NotServedError extends GatewayError {
   }
 }
 
-/** 503 + `Retry-After`: nobody can serve this now. */
+/**
+ * Clients decide by an error's words whether to try again: SDKs and agents look for these at its beginning
+ * (CONTRACT.md 5).
+ */
+const RETRIED_WORDS = { 502: 'Upstream connection error', 503: 'Service unavailable', 504: 'Timeout' } as const;
+
+/** 503 + `Retry-After`, 5 s by default: nobody can serve this now. */
 export class UnavailableError extends GatewayError {
-  constructor(message: string, retryAfter = 5, cause?: unknown) {
-    super(503, 'service_unavailable', message, { retryAfter, cause });
+  constructor(message: string, { retryAfter = 5, ...details }: ErrorDetails = {}) {
+    super(503, 'service_unavailable', `${RETRIED_WORDS[503]}: ${message}`, { retryAfter, ...details });
   }
 }
 
 /** 502: the worker could not be reached or answered nonsense. */
 export class UpstreamError extends GatewayError {
-  constructor(message: string, cause?: unknown) {
-    super(502, 'upstream_error', message, { cause });
+  constructor(message: string, details?: ErrorDetails) {
+    super(502, 'upstream_error', `${RETRIED_WORDS[502]}: ${message}`, details);
   }
 }
 
 /** 504: a time limit passed. */
 export class TimeoutError extends GatewayError {
-  constructor(message: string) {
-    super(504, 'timeout', message);
+  constructor(message: string, details?: ErrorDetails) {
+    super(504, 'timeout', `${RETRIED_WORDS[504]}: ${message}`, details);
   }
 }

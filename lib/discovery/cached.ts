@@ -125,7 +125,9 @@ export const createCached = <T>({
     }
     if (good) return good.value;
     signal?.throwIfAborted();
-    throw new UnavailableError('The gateway has no configuration to serve from yet. Try again shortly.', 5, failure);
+    throw new UnavailableError('The gateway has no configuration to serve from yet. Try again shortly.', {
+      cause: failure,
+    });
   };
 
   return {

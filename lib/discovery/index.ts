@@ -9,7 +9,9 @@ import { createStaticSource, type ReadText, withModels } from './static.ts';
 /** Answers 503 to everything until somebody mends the settings; their names are in the log. */
 export const brokenSource: Source = {
   current: async () => {
-    throw new UnavailableError('The gateway is not configured correctly; its log names the setting.', 30);
+    throw new UnavailableError('The gateway is not configured correctly; its log names the setting.', {
+      retryAfter: 30,
+    });
   },
   settled: async () => {},
 };

@@ -1,30 +1,19 @@
-import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { GatewayError, TimeoutError, UpstreamError } from '../errors.ts';
-import type { Answered, PrimedBody } from '../relay/answer.ts';
-import { holdFirstEvent } from '../relay/first-event.ts';
+import { stamp } from '../holder.ts';
+import type { Answered } from '../relay/answer.ts';
+import { readShort } from '../relay/collect.ts';
 import type { Route, Router } from '../router/router.ts';
-import { timeLimit } from '../time/time-limit.ts';
-import { createChunkReader, nothingMore } from '../upstream/chunk-reader.ts';
-import { type Upstream, UpstreamFailure, type UpstreamResponse } from '../upstream/client.ts';
 import type { Worker } from '../worker.ts';
-import { type Outcome, retryAfterSeconds, verdict } from './failover.ts';
-import { localLocation, toClient, toWorker } from './headers.ts';
-import type { InferenceRequest } from './inference-request.ts';
+import { type Attempt, type AttemptOptions, type Outcome, type RawAnswer, startAttempt } from './attempt.ts';
+import { sayWait, type Verdict, verdict, waitOf } from './failover.ts';
+import { localLocation, toClient } from './headers.ts';
 
-export interface AttemptsOptions {
+export interface AttemptsOptions extends Omit<AttemptOptions, 'worker'> {
   readonly router: Router;
-  readonly upstream: Upstream;
-  readonly request: GatewayRequest;
-  readonly inference: InferenceRequest;
   readonly route: Omit<Route, 'tried' | 'signal' | 'holder'>;
   readonly maxAttempts: number;
-  /** `undefined`: only the invocation's deadline counts. */
-  readonly firstByteMs: number | undefined;
-  /**
-   * Reads an answer (200, JSON) that can only be passed on whole. While it does, nothing has been sent: what it throws
-   * is the worker's failure, and another worker is tried.
-   */
-  readonly whole?: ((worker: Worker, body: PrimedBody) => Promise<Buffer>) | undefined;
+  /** How long a worker may be silent inside of an answer that is kept, in milliseconds. */
+  readonly idleMs: number;
 }
 
 /** One request's way through the workers until one of them has answered. */
@@ -34,156 +23,140 @@ export interface Attempts {
   readonly worker: Worker | undefined;
   /** How many workers were tried. */
   readonly count: number;
-  /** From here on there is no other worker: something was sent to the client. */
+  /** From here on there is no other worker: what was sent to the client names this one. */
   commit(): void;
   /** Gives the present worker up, if there is another one. @returns whether there was. */
   giveUp(): boolean;
 }
 
-const isEventStream = (headers: UpstreamResponse['headers']) =>
-  /^text\/event-stream\b/i.test(headers['content-type'] ?? '');
+/** An answer that passes only if no other worker has one. */
+interface Kept {
+  readonly worker: Worker;
+  readonly answer: RawAnswer;
+}
 
-const isLines = (headers: UpstreamResponse['headers']) =>
-  /^application\/x-ndjson\b/i.test(headers['content-type'] ?? '');
+/** Longer error bodies are not kept but pass at once. */
+const KEPT_BYTES = 64 * 1024;
 
-const prime = async ({ status, headers, body, discard }: UpstreamResponse) => {
-  const rest = createChunkReader(body, discard);
-  const first = await rest.read();
-  // A stream without a single event has not begun.
-  if (!first && status === 200 && (isEventStream(headers) || isLines(headers))) {
-    throw new UpstreamFailure('reset', true);
-  }
-  const primed: PrimedBody = { first: first ? [first] : [], rest };
-  return status === 200 && isEventStream(headers) ? holdFirstEvent(primed) : { body: primed, error: undefined };
+const noAnswer = (cause?: unknown) => new UpstreamError('No worker could answer this request.', { cause });
+
+/** What the client is told when nobody could answer, and no worker's own words may pass. */
+const exhausted = (outcome: Outcome, wait: number | undefined): GatewayError => {
+  if (outcome.kind === 'response')
+    return new UpstreamError('No worker could answer this request.', { retryAfter: wait });
+  const { failure } = outcome;
+  return failure.kind === 'timeout'
+    ? new TimeoutError('No worker sent the first byte in time.', { cause: failure })
+    : new UpstreamError('No worker could answer this request.', { retryAfter: wait, cause: failure });
 };
 
-const isJson = ({ status, headers }: UpstreamResponse) =>
-  status === 200 && /^application\/json\b/i.test(headers['content-type'] ?? '');
+const isOf = (type: RegExp, { headers }: RawAnswer) => type.test(headers['content-type'] ?? '');
+const isJson = (answer: RawAnswer) => isOf(/^application\/(?:[a-z0-9.+-]+\+)?json\b/i, answer);
+/** A load balancer's, in front of a worker that is not there: no SDK can read it. */
+const isPage = (answer: RawAnswer) => answer.status >= 500 && isOf(/^text\/html\b/i, answer);
 
-/** What the client is told when nobody could answer. */
-const exhausted = (outcome: Outcome): GatewayError => {
-  if (outcome.kind === 'failure' && outcome.failure.kind === 'timeout') {
-    return new TimeoutError('No worker sent the first byte in time.');
-  }
-  return new UpstreamError(
-    'No worker could answer this request.',
-    outcome.kind === 'failure' ? outcome.failure : undefined,
-  );
+/** @returns whether the last worker's own word passes where another one could have been asked: "later", or "no such model". */
+const hasLastWord = (answer: RawAnswer): boolean => {
+  if (answer.error) return true;
+  const isEmpty = answer.body.first.length === 0;
+  if (answer.status === 503) return isJson(answer) || isEmpty;
+  return [404, 429, 500].includes(answer.status) && !isPage(answer);
 };
-
-/** The worker's own word for "later", which the client gets to read. */
-const isBusy = (status: number) => status === 429 || status === 503;
 
 /** Starts at once; before the first byte a failing worker is replaced by another one (CONTRACT.md 5 and 6). */
 export const startAttempts = (options: AttemptsOptions): Attempts => {
-  const { router, upstream, request, inference, maxAttempts, firstByteMs, whole } = options;
+  const { router, request, inference, maxAttempts, idleMs } = options;
   const { signal } = request.deadline;
-  const { record } = request;
+  const { record, holder } = request;
+  const hasModel = inference.servedModel !== undefined;
   const tried = new Set<string>();
-  const route: Route = { ...options.route, tried, signal, holder: request.holder };
-  let worker: Worker | undefined;
+  const route: Route = { ...options.route, tried, signal, holder };
+  let current: Attempt | undefined;
   let isCommitted = false;
   let isLast = false;
-  let retryAfter: number | undefined;
-  let stop: (kind: UpstreamFailure['kind']) => void = () => {};
+  /** The shortest wait a worker has asked for, in seconds. */
+  let wait: number | undefined;
 
   const canMove = () => !isCommitted && !isLast && tried.size < maxAttempts && router.hasNext(route);
 
-  /** Sends the request to one worker and waits for its first byte. */
-  const attempt = async (target: Worker) => {
-    const controller = new AbortController();
-    let stopped: UpstreamFailure['kind'] | undefined;
-    stop = (kind) => {
-      stopped ??= kind;
-      controller.abort();
-    };
-    const abort = () => controller.abort();
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-    const release = firstByteMs === undefined ? undefined : timeLimit(firstByteMs, () => stop('timeout'));
-    let response: UpstreamResponse | undefined;
-    try {
-      response = await upstream.send({
-        worker: target,
-        method: request.method,
-        path: inference.path,
-        headers: {
-          ...toWorker(request, target.apiKey),
-          ...(inference.contentType === undefined ? {} : { 'content-type': inference.contentType }),
-        },
-        body: inference.body,
-        signal: controller.signal,
-      });
-      const { body, error } = await prime(response);
-      const status = error?.status ?? response.status;
-      const outcome: Outcome = { kind: 'response', status };
-      if (!whole || error || !isJson(response)) return { outcome, response, body, error };
-      release?.();
-      const bytes = await whole(target, body).catch((cause) => {
-        throw new UpstreamFailure(cause instanceof TimeoutError ? 'timeout' : 'reset', true, cause);
-      });
-      return { outcome, response, body: { first: [bytes], rest: nothingMore }, isChanged: true };
-    } catch (cause) {
-      // The request's own body could not be read: no worker's fault, and none would fare better.
-      if (cause instanceof GatewayError) throw cause;
-      const failure = cause instanceof UpstreamFailure ? cause : new UpstreamFailure('reset', true, cause);
-      const kind = signal.aborted ? 'aborted' : (stopped ?? failure.kind);
-      const outcome: Outcome = { kind: 'failure', failure: new UpstreamFailure(kind, failure.sent, cause) };
-      return { outcome };
-    } finally {
-      release?.();
-    }
+  const name = ({ id }: Worker) => {
+    if (record) record.nodeId = id;
+    stamp(holder, id);
   };
 
-  const answer = (target: Worker, result: Awaited<ReturnType<typeof attempt>>): Answered => {
-    const { response, body, error, isChanged } = result;
-    if (!response || !body) throw new UpstreamError('No worker could answer this request.');
-    if (error) {
-      response.discard();
-      throw new GatewayError(error.status, 'upstream_error', error.message, { retryAfter });
-    }
-    const headers = toClient(response.headers);
+  const next = async (): Promise<Attempt> => {
+    // Nobody, while another one is chosen: a head written now would name the one that failed.
+    current = undefined;
+    const worker = await router.pick(route);
+    if (!worker) throw noAnswer();
+    tried.add(worker.id);
+    if (record) record.attempts = tried.size;
+    name(worker);
+    current = startAttempt({ ...options, worker });
+    return current;
+  };
+
+  const blame = (worker: Worker, fault: Verdict['fault']) => {
+    if (fault === 'failed') router.failed(worker);
+    const isOut = fault === 'failed' || (fault === 'errored' && router.errored(worker));
+    if (record && isOut) record.ejections += 1;
+  };
+
+  /** The worker's answer as the client gets it. @throws {GatewayError} where it must not pass. */
+  const pass = (worker: Worker, answer: RawAnswer): Answered => {
+    const { status, body, error, isChanged } = answer;
+    const refuse = (refusal: GatewayError): never => {
+      body.rest.stop();
+      throw refusal;
+    };
+    if (error) return refuse(new GatewayError(error.status, 'upstream_error', error.message, { retryAfter: wait }));
+    if (isPage(answer)) return refuse(new UpstreamError('Something in front of the worker answered in its place.'));
+    const headers = toClient(answer.headers);
     if (isChanged) delete headers['content-length'];
     if (headers.location !== undefined) {
-      const location = localLocation(headers.location, target.url + inference.path);
+      const location = localLocation(headers.location, worker.url + inference.path);
       if (location === undefined) {
-        response.discard();
-        throw new UpstreamError('The worker answered with a redirect to another place.');
+        return refuse(new UpstreamError('The worker answered with a redirect to another place.'));
       }
       headers.location = location;
     }
-    if (retryAfter !== undefined && isBusy(response.status)) headers['retry-after'] = String(retryAfter);
-    return { worker: target, status: response.status, headers, body };
+    if (wait !== undefined && (status === 429 || status === 503)) sayWait(headers, wait);
+    return { worker, status, headers, body };
   };
 
   const run = async (): Promise<Answered> => {
-    worker = await router.pick(route);
+    let kept: Kept | undefined;
     for (;;) {
-      if (!worker) throw new UpstreamError('No worker could answer this request.');
-      tried.add(worker.id);
-      if (record) {
-        record.attempts = tried.size;
-        record.nodeId = worker.id;
-      }
-      const result = await attempt(worker);
-      const { outcome, response } = result;
-      const decision = verdict(outcome);
-      if (decision === 'answer') return answer(worker, result);
-      if (decision === 'stop') throw signal.reason;
-      router.failed(worker);
-      if (record) record.ejections += 1;
-      const wait = retryAfterSeconds(response?.headers['retry-after'], Date.now());
-      if (wait !== undefined) retryAfter = Math.min(wait, retryAfter ?? wait);
+      const { worker, outcome: pending } = await next();
+      const outcome = await pending;
+      const { another, fault } = verdict(outcome, hasModel);
+      if (another === 'over') throw signal.reason;
+      blame(worker, fault);
+      // After a 500 whatever another worker says is the answer.
+      const isAnswer = another === 'no' || (kept && outcome.kind === 'response' && !isPage(outcome));
+      if (isAnswer && outcome.kind === 'response') return pass(worker, outcome);
+      const asked = outcome.kind === 'response' ? waitOf(outcome.headers, Date.now()) : undefined;
+      if (asked !== undefined) wait = Math.min(asked, wait ?? asked);
       if (!canMove()) {
-        if (outcome.kind === 'response' && (isBusy(outcome.status) || result.error)) return answer(worker, result);
-        response?.discard();
-        throw exhausted(outcome);
+        if (kept) {
+          name(kept.worker);
+          return pass(kept.worker, kept.answer);
+        }
+        if (outcome.kind === 'response' && hasLastWord(outcome)) return pass(worker, outcome);
+        if (outcome.kind === 'response') outcome.body.rest.stop();
+        throw exhausted(outcome, wait);
       }
-      response?.discard();
-      isLast = decision === 'last';
-      // Nobody, while another one is chosen: a head written now would name the one that failed.
-      worker = undefined;
-      worker = await router.pick(route);
+      isLast = another === 'once';
+      if (outcome.kind === 'failure') continue;
+      if (outcome.status !== 500) {
+        outcome.body.rest.stop();
+        continue;
+      }
+      const read = await readShort(outcome.body, { signal, idleMs, maxBytes: KEPT_BYTES });
+      if (!read) continue;
+      const answer = { ...outcome, body: read.body };
+      if (!read.isWhole) return pass(worker, answer);
+      kept = { worker, answer };
     }
   };
 
@@ -193,7 +166,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
   return {
     answered,
     get worker() {
-      return worker;
+      return current?.worker;
     },
     get count() {
       return tried.size;
@@ -202,8 +175,8 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       isCommitted = true;
     },
     giveUp: () => {
-      if (!canMove()) return false;
-      stop('unreachable');
+      if (!current || !canMove()) return false;
+      current.stop('unreachable');
       return true;
     },
   };

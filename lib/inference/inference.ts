@@ -74,6 +74,7 @@ export const createInference = (parts: InferenceParts) => {
         hints: hintsOf(inference),
       },
       maxAttempts: config.maxAttempts,
+      idleMs: config.idleTimeoutMs,
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
       whole: endpoint.hasImages && ((worker, body) => readImages(worker, body, inference, request)),
     });
@@ -106,7 +107,8 @@ export const createInference = (parts: InferenceParts) => {
       if (!isSilent(meanwhile)) return replyWith(meanwhile, inference, request);
       isWaitedFor = worker !== undefined && worker === attempts.worker && !(isDead && attempts.giveUp());
     }
-    attempts.commit();
+    // Without a node in the head nothing has been promised: until the worker's own first byte another one may answer.
+    if (request.holder) attempts.commit();
     return {
       status: 200,
       headers: { 'content-type': `${format.contentType}; charset=utf-8`, 'cache-control': 'no-cache' },

@@ -58,7 +58,7 @@ export const createReplier =
         ended: (ending) => {
           if (request.record) request.record.ending = ending;
           if (ending === 'cut' || ending === 'idle') router.failed(worker);
-          else if (ending === 'complete' && status !== 429 && status < 502) completed();
+          else if (ending === 'complete' && status !== 429 && status < 500) completed();
         },
       }),
     };

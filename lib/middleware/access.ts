@@ -35,11 +35,11 @@ export const usableSnapshot = async (
   request: GatewayRequest,
 ): Promise<Snapshot> => {
   const snapshot = request.snapshot ?? (await source.current(request.deadline.signal));
-  if (!isConfigured) throw new UnavailableError('No workers are configured.', 30);
+  if (!isConfigured) throw new UnavailableError('No workers are configured.', { retryAfter: 30 });
   // Whoever showed a key has a snapshot already; `/readyz` asks for nobody in particular.
   const hasKey = snapshot.apiKeys.some((key) => key !== noKey);
   if (!request.snapshot && !hasKey && !isOpen(snapshot, 'key', allowAnonymous)) {
-    throw new UnavailableError('No usable API key is configured, so nobody may call.', 30);
+    throw new UnavailableError('No usable API key is configured, so nobody may call.', { retryAfter: 30 });
   }
   return snapshot;
 };

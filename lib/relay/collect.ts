@@ -1,7 +1,34 @@
 import { GatewayError } from '../errors.ts';
 import { isSilent, orSilent } from '../time/silence.ts';
+import { nothingMore } from '../upstream/chunk-reader.ts';
 import type { PrimedBody } from './answer.ts';
 import { cutError, idleError, reasonOf } from './relay.ts';
+
+/**
+ * Reads a body to its end while it is short, so that it can be passed on later and its connection is free.
+ * @returns the same body. `isWhole`: all of it is here; otherwise it is longer than `maxBytes`. `undefined`: it broke off.
+ * @throws {GatewayError} when the deadline comes.
+ */
+export const readShort = async (
+  { first, rest }: PrimedBody,
+  { signal, idleMs, maxBytes }: CollectOptions,
+): Promise<{ readonly body: PrimedBody; readonly isWhole: boolean } | undefined> => {
+  const chunks = [...first];
+  const isShort = () => chunks.reduce((sum, chunk) => sum + chunk.length, 0) <= maxBytes;
+  try {
+    while (isShort()) {
+      const chunk = await orSilent(rest.read(), idleMs);
+      if (isSilent(chunk)) throw idleError();
+      if (!chunk) return { body: { first: chunks, rest: nothingMore }, isWhole: true };
+      chunks.push(chunk);
+    }
+    return { body: { first: chunks, rest }, isWhole: false };
+  } catch {
+    rest.stop();
+    if (signal.aborted) throw reasonOf(signal);
+    return undefined;
+  }
+};
 
 export interface CollectOptions {
   /** The invocation's. */

@@ -54,7 +54,7 @@ export const keptAlive =
       if (!body) throw await lateError(answer, limits);
     } catch (cause) {
       const error =
-        cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', cause);
+        cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', { cause });
       sink.write(format.watch().fail(error, correlationId));
       return;
     }

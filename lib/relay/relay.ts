@@ -28,7 +28,7 @@ export const reasonOf = (signal: AbortSignal): GatewayError =>
 
 export const idleError = () => new TimeoutError('The worker stopped sending in the middle of the response.');
 export const cutError = (cause?: unknown) =>
-  new UpstreamError('The worker ended the response before it was complete.', cause);
+  new UpstreamError('The worker ended the response before it was complete.', { cause });
 
 const endingOf = (cause: unknown, signal: AbortSignal): Ending => {
   if (signal.aborted) return 'deadline';

@@ -9,6 +9,9 @@ const jitter = 0.5;
 /** Workers remembered; the one that failed longest ago is forgotten first. */
 const limit = 1024;
 
+/** So many 500s without a success between them count as a failure. */
+const errorsInARow = 3;
+
 interface Entry {
   readonly failures: number;
   /** Clock time at which the worker is put on probation. */
@@ -20,6 +23,11 @@ interface Entry {
 export interface Ejection {
   /** A request to the worker failed before its first byte, or the worker broke off its answer. */
   failed(id: string): void;
+  /**
+   * The worker answered with a 500. One may be the request's own fault; three in a row are a dead engine behind a living
+   * server, which looks idle to every load probe. @returns whether it is out because of that.
+   */
+  errored(id: string): boolean;
   /** A request to the worker went well: it is in again. */
   succeeded(id: string): void;
   /** A request is sent to the worker: when it is on probation, this request is the one that tries it. */
@@ -47,6 +55,8 @@ export const createEjection = ({
   random?: () => number;
 } = {}): Ejection => {
   const entries = new Map<string, Entry>();
+  /** 500s since the last success. */
+  const errors = new Map<string, number>();
 
   const isEjected = (id: string): boolean => {
     const entry = entries.get(id);
@@ -56,17 +66,31 @@ export const createEjection = ({
     return left > 0 && left <= entry.spanMs;
   };
 
+  const remember = <T>(map: Map<string, T>, id: string, value: T) => {
+    map.delete(id);
+    map.set(id, value);
+    if (map.size > limit) map.delete(map.keys().next().value as string);
+  };
+
+  const failed = (id: string) => {
+    const failures = (entries.get(id)?.failures ?? 0) + 1;
+    const spanMs = Math.min(baseMs * growth ** (failures - 1), maxMs) * (1 + jitter * random());
+    remember(entries, id, { failures, until: now() + spanMs, spanMs });
+  };
+
   return {
     isEjected,
-    failed(id) {
-      const failures = (entries.get(id)?.failures ?? 0) + 1;
-      const spanMs = Math.min(baseMs * growth ** (failures - 1), maxMs) * (1 + jitter * random());
-      entries.delete(id);
-      entries.set(id, { failures, until: now() + spanMs, spanMs });
-      if (entries.size > limit) entries.delete(entries.keys().next().value as string);
+    failed,
+    errored(id) {
+      const count = (errors.get(id) ?? 0) + 1;
+      remember(errors, id, count);
+      if (count < errorsInARow) return false;
+      failed(id);
+      return true;
     },
     succeeded(id) {
       entries.delete(id);
+      errors.delete(id);
     },
     started(id) {
       const entry = entries.get(id);

@@ -30,6 +30,8 @@ export interface Router {
   /** How a try at a worker went, told once. */
   succeeded(worker: Worker): void;
   failed(worker: Worker): void;
+  /** Its engine answered with a 500. @returns whether it is out because of that. */
+  errored(worker: Worker): boolean;
 }
 
 export interface RouterParts {
@@ -65,5 +67,6 @@ export const createRouter = ({ policy, prober, ejection, repeats, random = Math.
     },
     succeeded: ({ id }) => ejection.succeeded(id),
     failed: ({ id }) => ejection.failed(id),
+    errored: ({ id }) => ejection.errored(id),
   };
 };

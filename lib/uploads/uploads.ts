@@ -87,7 +87,7 @@ const notFound = (id: string, field: string) =>
 
 const unavailable = (operation: string, cause: unknown) => {
   log('error', 'upload_storage_failed', { operation, error: cause instanceof Error ? cause.message : String(cause) });
-  return new UnavailableError('The storage of uploads cannot be used now.', 5, cause);
+  return new UnavailableError('The storage of uploads cannot be used now.', { cause });
 };
 
 const decode = (filename: string): string => {

@@ -189,8 +189,6 @@ describe('GATEWAY_MAX_ATTEMPTS', () => {
 describe('what is a worker’s word and no failure', () => {
   test.each([
     ['400', reply(400, { error: 'no' }), 400],
-    ['404', reply(404, { error: 'no' }), 404],
-    ['500', reply(500, { error: 'no' }), 500],
     ['501', reply(501, { error: 'no' }), 501],
     ['a first event with 400', firstEventError({ error: { message: 'no', code: 400 } }), 400],
     ['a first event with 500', firstEventError({ error: { message: 'no', code: 500 } }), 500],
@@ -200,6 +198,18 @@ describe('what is a worker’s word and no failure', () => {
     for (const worker of workers) worker.behave(behaviour);
     expect((await ask(chat, true)).status).toBe(status);
     expect(tried()).toHaveLength(1);
+  });
+
+  test.each([
+    ['404', reply(404, { error: 'no' }), 404, 3],
+    ['500', reply(500, { error: 'no' }), 500, 2],
+  ] as [string, Behaviour, number, number][])('%s of all passes in the end', async (_, behaviour, status, count) => {
+    const { workers, ask, tried } = await fleet(['a', 'b', 'c']);
+    for (const worker of workers) worker.behave(behaviour);
+    const received = await ask(chat, true);
+    expect([received.status, received.json()]).toEqual([status, { error: 'no' }]);
+    expect(tried()).toHaveLength(count);
+    expect(received.headers['x-localai-node']).toBe(nodeIdOf({ name: tried().at(-1) ?? '' }));
   });
 
   test('once a byte is out there is no other worker', async () => {

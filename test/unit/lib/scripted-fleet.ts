@@ -81,6 +81,7 @@ export interface Fleet {
   readonly asked: string[];
   readonly requests: UpstreamRequest[];
   readonly failed: string[];
+  readonly errored: string[];
   readonly succeeded: string[];
 }
 
@@ -90,12 +91,14 @@ export const createFleet = (scripts: Readonly<Record<string, Script>>): Fleet =>
   const asked: string[] = [];
   const requests: UpstreamRequest[] = [];
   const failed: string[] = [];
+  const errored: string[] = [];
   const succeeded: string[] = [];
   return {
     workers,
     asked,
     requests,
     failed,
+    errored,
     succeeded,
     router: {
       hasNext: ({ tried }) => workers.some(({ id }) => !tried.has(id)),
@@ -105,6 +108,7 @@ export const createFleet = (scripts: Readonly<Record<string, Script>>): Fleet =>
         return next;
       },
       failed: ({ id }) => failed.push(id),
+      errored: ({ id }) => errored.push(id) > 2,
       succeeded: ({ id }) => succeeded.push(id),
     },
     upstream: {

@@ -39,6 +39,7 @@ const start = async (fleet: Fleet, more: Partial<AttemptsOptions> = {}) => {
     },
     maxAttempts: 3,
     firstByteMs: 120_000,
+    idleMs: 60_000,
     ...more,
   });
   return { attempts, request };
@@ -76,7 +77,7 @@ describe('the first worker that answers', () => {
     expect([fleet.asked, load(request.holder)]).toEqual([['a'], 'a']);
   });
 
-  test.each([400, 401, 404, 409, 422, 500, 501])('with its own %i is not replaced by another', async (status) => {
+  test.each([400, 401, 409, 422, 501])('with its own %i is not replaced by another', async (status) => {
     const { fleet, outcome } = await run({ a: response(status, ['{"error":"own"}']), b: ok });
     expect(answeredBy(outcome).status).toBe(status);
     expect(await textOf(answeredBy(outcome))).toBe('{"error":"own"}');
@@ -92,9 +93,6 @@ describe('the first worker that answers', () => {
 describe('failover', () => {
   test.each<[string, Script]>([
     ['cannot be reached', failing('unreachable', false)],
-    ['resets', failing('reset')],
-    ['is cut behind its head, before the first byte', response(200, [new Error('aborted')])],
-    ['is cut inside what may be an error event', sse('data: {"err', new Error('aborted'))],
     ['says 429', later(429)],
     ['says 502', later(502)],
     ['says 503', later(503)],
@@ -132,7 +130,120 @@ describe('failover', () => {
   });
 });
 
+describe('a request that may be what a worker died of', () => {
+  test.each<[string, Script]>([
+    ['resets', failing('reset')],
+    ['is cut after its head, before the first byte', response(200, [new Error('aborted')])],
+    ['is cut inside what may be an error event', sse('data: {"err', new Error('aborted'))],
+  ])('a worker that %s is replaced by one other, and no further', async (_, script) => {
+    const { fleet, outcome, request } = await run({ a: script, b: ok, c: ok });
+    expect(await textOf(answeredBy(outcome))).toBe('{"ok":true}');
+    expect([fleet.asked, fleet.failed, load(request.holder)]).toEqual([['a', 'b'], ['a'], 'b']);
+    const all = await run({ a: script, b: script, c: ok });
+    expect([all.fleet.asked, all.outcome]).toEqual([['a', 'b'], expect.objectContaining({ status: 502 })]);
+  });
+
+  test('a connection that was never made says nothing of the request', async () => {
+    const { fleet } = await run({ a: failing('reset', false), b: failing('reset', false), c: ok });
+    expect(fleet.asked).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe("a worker's own 500", () => {
+  const broken = (text = '{"error":"own"}', type = 'application/json') =>
+    response(500, [text], { 'content-type': type, 'x-from': 'engine' });
+
+  test('is asked of one other worker, once, which takes its place', async () => {
+    const { fleet, outcome, request } = await run({ a: broken(), b: ok, c: ok });
+    expect(answeredBy(outcome)).toMatchObject({ status: 200, worker: { id: 'b' } });
+    expect([fleet.asked, fleet.errored, fleet.failed, load(request.holder)]).toEqual([['a', 'b'], ['a'], [], 'b']);
+  });
+
+  test.each([400, 404, 429, 500, 503])('whose other worker says %i: that passes', async (status) => {
+    const { fleet, outcome } = await run({ a: broken(), b: response(status, ['{"error":"other"}']), c: ok });
+    expect([answeredBy(outcome).status, await textOf(answeredBy(outcome))]).toEqual([status, '{"error":"other"}']);
+    expect(fleet.asked).toEqual(['a', 'b']);
+  });
+
+  test.each<[string, Script]>([
+    ['cannot be reached', failing('unreachable', false)],
+    ['resets', failing('reset')],
+    ['is behind a load balancer that answers for it', response(502, ['<html>'], { 'content-type': 'text/html' })],
+  ])('whose other worker %s: the first 500 passes, and the header names its worker', async (_, script) => {
+    const { outcome, request, fleet } = await run({ a: broken(), b: script, c: ok });
+    expect(answeredBy(outcome)).toMatchObject({ status: 500, worker: { id: 'a' }, headers: { 'x-from': 'engine' } });
+    expect(await textOf(answeredBy(outcome))).toBe('{"error":"own"}');
+    expect([load(request.holder), fleet.asked]).toEqual(['a', ['a', 'b']]);
+  });
+
+  test('with nobody else to ask passes, in any type but a page', async () => {
+    const { outcome } = await run({ a: broken('Internal Server Error', 'text/plain') });
+    expect(answeredBy(outcome).status).toBe(500);
+    const page = await run({ a: broken('<html>', 'text/html') });
+    expect(page.outcome).toMatchObject({ status: 502 });
+  });
+
+  test('that is too long to be kept passes at once', async () => {
+    const long = 'x'.repeat(70_000);
+    const { outcome, fleet } = await run({ a: broken(long), b: ok });
+    expect(await textOf(answeredBy(outcome))).toBe(long);
+    expect(fleet.asked).toEqual(['a']);
+  });
+
+  test('that breaks off is nothing to keep', async () => {
+    const { outcome, fleet } = await run({
+      a: response(500, ['{"err', new Error('reset')]),
+      b: failing('unreachable'),
+    });
+    expect(outcome).toMatchObject({ status: 502 });
+    expect(fleet.asked).toEqual(['a', 'b']);
+  });
+});
+
+describe('a model that a worker has lost', () => {
+  const lost = response(404, ['{"error":"no such model"}']);
+
+  test('is asked of the next worker, and nobody is out for it', async () => {
+    const { fleet, outcome, request } = await run({ a: lost, b: lost, c: ok });
+    expect(answeredBy(outcome).status).toBe(200);
+    expect([fleet.asked, fleet.failed, fleet.errored, load(request.holder)]).toEqual([['a', 'b', 'c'], [], [], 'c']);
+  });
+
+  test('by all: the last one`s words pass unchanged, with its name', async () => {
+    const { outcome, request } = await run({ a: lost, b: lost });
+    expect([answeredBy(outcome).status, await textOf(answeredBy(outcome))]).toEqual([404, '{"error":"no such model"}']);
+    expect(load(request.holder)).toBe('b');
+  });
+
+  test('is none where no model was asked for', async () => {
+    const inference = { ...inferenceFor(path), servedModel: undefined };
+    const { fleet } = await run({ a: lost, b: ok }, { inference });
+    expect(fleet.asked).toEqual(['a']);
+  });
+});
+
 describe('when nobody could answer', () => {
+  test('a page of a load balancer never passes as a 5xx', async () => {
+    const page = response(503, ['<html>busy</html>'], {
+      'content-type': 'text/html; charset=utf-8',
+      'retry-after': '4',
+    });
+    const { outcome } = await run({ a: page });
+    expect(outcome).toMatchObject({ status: 502, headers: { 'retry-after': '4' } });
+    const other = await run({ a: response(501, ['<html>'], { 'content-type': 'text/html' }) });
+    expect(other.outcome).toMatchObject({ status: 502 });
+  });
+
+  test('retry-after-ms of one and retry-after of another: the smallest, said the same in both', async () => {
+    const exact = response(429, ['{}'], {
+      'content-type': 'application/json',
+      'retry-after': '60',
+      'retry-after-ms': '60000',
+    });
+    const { outcome } = await run({ a: later(429, '2'), b: exact });
+    expect(answeredBy(outcome).headers).toMatchObject({ 'retry-after': '2', 'retry-after-ms': '2000' });
+  });
+
   test('all 429: 429 with the smallest Retry-After and the last body', async () => {
     const { outcome } = await run({ a: later(429, '9'), b: later(429, '3'), c: later(429, '7') });
     expect(answeredBy(outcome)).toMatchObject({ status: 429, headers: { 'retry-after': '3' } });
@@ -161,6 +272,7 @@ describe('when nobody could answer', () => {
     const { outcome, request } = await run({ a: script, b: script });
     expect(outcome).toMatchObject({ status: 502 });
     expect(load(request.holder)).toBe('b');
+    expect((outcome as Error).message).toMatch(/^Upstream connection error: /);
     expect((outcome as Error).message).not.toMatch(/test|8080|reset|ECONN/);
   });
 

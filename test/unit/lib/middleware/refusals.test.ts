@@ -74,8 +74,8 @@ describe('every error in every dialect', () => {
   test('the headers that belong to them', async () => {
     expect((await render('/', new UnauthorizedError('no'))).headers['www-authenticate']).toBe('Bearer');
     expect((await render('/', new MethodNotAllowedError('PUT', ['GET', 'HEAD']))).headers.allow).toBe('GET, HEAD');
-    expect((await render('/', new UnavailableError('no', 7))).headers['retry-after']).toBe('7');
-    expect((await render('/', new UnavailableError('no', 0.2))).headers['retry-after']).toBe('1');
+    expect((await render('/', new UnavailableError('no', { retryAfter: 7 }))).headers['retry-after']).toBe('7');
+    expect((await render('/', new UnavailableError('no', { retryAfter: 0.2 }))).headers['retry-after']).toBe('1');
     expect((await render('/', new NotServedError('no'))).headers['x-should-retry']).toBe('false');
   });
 

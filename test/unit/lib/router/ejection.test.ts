@@ -53,6 +53,17 @@ describe('ejection', () => {
     expect(ejection.isEjected('a')).toBe(false);
   });
 
+  test('three 500s without a success between them are a failure, and after its time each further one', () => {
+    const { clock, ejection } = setup();
+    expect([ejection.errored('a'), ejection.errored('a')]).toEqual([false, false]);
+    ejection.succeeded('a');
+    expect([ejection.errored('a'), ejection.errored('a'), ejection.isEjected('a')]).toEqual([false, false, false]);
+    expect([ejection.errored('a'), ejection.isEjected('a')]).toEqual([true, true]);
+    clock.ms += 10_000;
+    expect([ejection.isEjected('a'), ejection.errored('a'), ejection.isEjected('a')]).toEqual([false, true, true]);
+    expect(ejection.isEjected('b')).toBe(false);
+  });
+
   test('starting on a worker that never failed changes nothing', () => {
     const { ejection } = setup();
     ejection.started('a');

@@ -1,0 +1,121 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { GatewayError, TimeoutError } from '../errors.ts';
+import type { PrimedBody } from '../relay/answer.ts';
+import { type FirstError, holdFirstEvent } from '../relay/first-event.ts';
+import { timeLimit } from '../time/time-limit.ts';
+import { createChunkReader, nothingMore } from '../upstream/chunk-reader.ts';
+import { type Upstream, UpstreamFailure, type UpstreamResponse } from '../upstream/client.ts';
+import type { Worker } from '../worker.ts';
+import { toWorker } from './headers.ts';
+import type { InferenceRequest } from './inference-request.ts';
+
+/** A worker's answer as it came, its first byte here. */
+export interface RawAnswer {
+  readonly kind: 'response';
+  /** Of the error, where the first event is one. */
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: IncomingHttpHeaders;
+  readonly body: PrimedBody;
+  /** What a stream that said 200 turned out to be. */
+  readonly error: FirstError | undefined;
+  /** Whether the body is no longer the worker's own bytes. */
+  readonly isChanged: boolean;
+}
+
+/** What one try at a worker came to, before any byte reached the client. */
+export type Outcome = RawAnswer | { readonly kind: 'failure'; readonly failure: UpstreamFailure };
+
+export interface AttemptOptions {
+  readonly upstream: Upstream;
+  readonly worker: Worker;
+  readonly request: GatewayRequest;
+  readonly inference: InferenceRequest;
+  /** `undefined`: only the invocation's deadline counts. */
+  readonly firstByteMs: number | undefined;
+  /**
+   * Reads an answer (200, JSON) that can only be passed on whole. While it does, nothing has been sent: what it throws
+   * is the worker's failure, and another worker is tried.
+   */
+  readonly whole?: ((worker: Worker, body: PrimedBody) => Promise<Buffer>) | undefined;
+}
+
+/** One try at one worker. */
+export interface Attempt {
+  readonly worker: Worker;
+  /** Rejects only with a GatewayError: the request's own body could not be read, and no worker would fare better. */
+  readonly outcome: Promise<Outcome>;
+  /** Ends it; its outcome is then a failure of this kind. */
+  stop(kind: UpstreamFailure['kind']): void;
+}
+
+const typeOf = ({ headers }: UpstreamResponse) =>
+  (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+
+/** Waits for the first byte, and of an event stream for as much as tells an error from a beginning. */
+const prime = async (response: UpstreamResponse): Promise<Pick<RawAnswer, 'body' | 'error'>> => {
+  const rest = createChunkReader(response.body, response.discard);
+  const first = await rest.read();
+  const type = response.status === 200 ? typeOf(response) : undefined;
+  const isEventStream = type === 'text/event-stream';
+  // A stream without a single event has not begun.
+  if (!first && (isEventStream || type === 'application/x-ndjson')) throw new UpstreamFailure('reset', true);
+  const body: PrimedBody = { first: first ? [first] : [], rest };
+  return isEventStream ? holdFirstEvent(body) : { body, error: undefined };
+};
+
+/** Sends the request to one worker and waits for its first byte. */
+export const startAttempt = (options: AttemptOptions): Attempt => {
+  const { upstream, worker, request, inference, firstByteMs, whole } = options;
+  const { signal } = request.deadline;
+  const controller = new AbortController();
+  let stopped: UpstreamFailure['kind'] | undefined;
+  const stop = (kind: UpstreamFailure['kind']) => {
+    stopped ??= kind;
+    controller.abort();
+  };
+  const abort = () => controller.abort();
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  const release = firstByteMs === undefined ? () => {} : timeLimit(firstByteMs, () => stop('timeout'));
+
+  const send = async (): Promise<RawAnswer> => {
+    const response = await upstream.send({
+      worker,
+      method: request.method,
+      path: inference.path,
+      headers: {
+        ...toWorker(request, worker.apiKey),
+        ...(inference.contentType === undefined ? {} : { 'content-type': inference.contentType }),
+      },
+      body: inference.body,
+      signal: controller.signal,
+    });
+    const { headers } = response;
+    const { body, error } = await prime(response);
+    const status = error?.status ?? response.status;
+    const isWhole = whole && !error && status === 200 && typeOf(response) === 'application/json';
+    if (!isWhole) return { kind: 'response', status, headers, body, error, isChanged: false };
+    release();
+    const bytes = await whole(worker, body).catch((cause) => {
+      throw new UpstreamFailure(cause instanceof TimeoutError ? 'timeout' : 'reset', true, cause);
+    });
+    return { kind: 'response', status, headers, body: { first: [bytes], rest: nothingMore }, error, isChanged: true };
+  };
+
+  const run = async (): Promise<Outcome> => {
+    try {
+      return await send();
+    } catch (cause) {
+      if (cause instanceof GatewayError) throw cause;
+      const { kind, sent } = cause instanceof UpstreamFailure ? cause : new UpstreamFailure('reset', true, cause);
+      const reason = signal.aborted ? 'aborted' : (stopped ?? kind);
+      return { kind: 'failure', failure: new UpstreamFailure(reason, sent, cause) };
+    } finally {
+      release();
+    }
+  };
+
+  return { worker, outcome: run(), stop };
+};
