@@ -18,8 +18,8 @@ import { correlationId } from './middleware/correlation-id.ts';
 import { cors } from './middleware/cors.ts';
 import { edgeSecret } from './middleware/edge-secret.ts';
 import { errorHandler, renderError } from './middleware/error-handler.ts';
+import { knownEndpoint } from './middleware/known-endpoint.ts';
 import { nodeHeader } from './middleware/node-header.ts';
-import { route } from './middleware/route.ts';
 import { createStack } from './middleware/stack.ts';
 import { createEjection } from './router/ejection.ts';
 import { policies } from './router/policies/index.ts';
@@ -97,7 +97,8 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
       const snapshot = () => usableSnapshot(accessOptions, request);
       return endpoint.answer({ request, caller, dialect, params, uploads, snapshot });
     }
-    return infer(endpoint, params, request, request.snapshot ?? (await source.current(request.deadline.signal)));
+    const snapshot = request.snapshot ?? (await source.current(request.deadline.signal));
+    return infer({ endpoint, params }, request, snapshot);
   };
 
   const run = createStack(
@@ -107,7 +108,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
       ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
       ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
       access(accessOptions),
-      route(family),
+      knownEndpoint(family),
       ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes, uploads?.maxBytes)]),
       body(uploads !== undefined),
       nodeHeader(),

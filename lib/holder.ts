@@ -21,4 +21,4 @@ export const stamp = (holder: Holder | undefined, nodeId: string): void => {
 };
 
 /** @returns the id last stamped, or undefined when nothing was stamped or there is no holder. */
-export const load = (holder: Holder | undefined): string | undefined => holder?.nodeId;
+export const stampOf = (holder: Holder | undefined): string | undefined => holder?.nodeId;

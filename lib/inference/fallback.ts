@@ -1,6 +1,6 @@
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { GatewayError, TimeoutError } from '../errors.ts';
-import { createHolder, load, stamp } from '../holder.ts';
+import { createHolder, stamp, stampOf } from '../holder.ts';
 import type { Reply, Sink } from '../http/reply.ts';
 import { timeLimit } from '../time/time-limit.ts';
 import type { createInference } from './inference.ts';
@@ -25,9 +25,9 @@ const readToEnd = async ({ body }: Reply): Promise<void> => {
  */
 export const withFallback =
   (infer: Infer): Infer =>
-  async (endpoint, params, request, snapshot) => {
-    const { fallback } = endpoint;
-    if (!fallback) return infer(endpoint, params, request, snapshot);
+  async (asked, request, snapshot) => {
+    const { fallback } = asked.endpoint;
+    if (!fallback) return infer(asked, request, snapshot);
     const limit = new AbortController();
     const release = timeLimit(PATIENCE_MS, () => limit.abort(new TimeoutError('No worker answered in time.')));
     const { deadline, holder } = request;
@@ -39,10 +39,10 @@ export const withFallback =
     const own = (failure?: GatewayError) =>
       fallback(request.body as Readonly<Record<string, unknown>>, snapshot, failure);
     try {
-      const reply = await infer(endpoint, params, trial, snapshot);
+      const reply = await infer(asked, trial, snapshot);
       const instead = isAnswer(reply) ? undefined : own();
       if (!instead) {
-        stamp(holder, load(trial.holder) ?? '');
+        stamp(holder, stampOf(trial.holder) ?? '');
         return reply;
       }
       await readToEnd(reply).catch(() => {});
@@ -50,7 +50,7 @@ export const withFallback =
     } catch (error) {
       const instead = error instanceof GatewayError && error.status >= 500 ? own(error) : undefined;
       if (!instead) {
-        stamp(holder, load(trial.holder) ?? '');
+        stamp(holder, stampOf(trial.holder) ?? '');
         throw error;
       }
       return instead;

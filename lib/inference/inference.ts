@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts';
 import { bytes } from '../dialects/bytes.ts';
 import type { Snapshot } from '../discovery/source.ts';
-import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
+import type { ForwardedEndpoint, Match } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { engineOf } from '../engines/index.ts';
 import type { PeekFields } from '../http/multipart.ts';
@@ -50,6 +50,12 @@ const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hint
   };
 };
 
+/** Which endpoint a request asks for, with the path's parameters. */
+export interface Asked {
+  readonly endpoint: ForwardedEndpoint;
+  readonly params: Match['params'];
+}
+
 /** The pipeline: read, route, send, relay. */
 export const createInference = (parts: InferenceParts) => {
   const { config, router, upstream, ask } = parts;
@@ -82,15 +88,9 @@ export const createInference = (parts: InferenceParts) => {
 
   /**
    * Serves one request from a worker.
-   * @param params the path's parameters.
    * @throws {GatewayError} in words for the client, before the first byte.
    */
-  return async (
-    endpoint: ForwardedEndpoint,
-    params: Readonly<Record<string, string>>,
-    request: GatewayRequest,
-    snapshot: Snapshot,
-  ): Promise<Reply> => {
+  return async ({ endpoint, params }: Asked, request: GatewayRequest, snapshot: Snapshot): Promise<Reply> => {
     const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases, parts);
     if (request.record)
       Object.assign(request.record, { requestedModel: inference.requestedModel, servedModel: inference.servedModel });

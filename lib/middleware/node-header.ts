@@ -1,4 +1,4 @@
-import { createHolder, load } from '../holder.ts';
+import { createHolder, stampOf } from '../holder.ts';
 import type { Middleware } from './middleware.ts';
 
 /**
@@ -11,7 +11,7 @@ export const nodeHeader = (): Middleware => ({
     const holder = createHolder();
     request.holder = holder;
     request.onHead.push(({ headers }) => {
-      const nodeId = load(holder);
+      const nodeId = stampOf(holder);
       if (nodeId) headers['x-localai-node'] = nodeId;
     });
   },

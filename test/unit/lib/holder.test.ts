@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createHolder, load, stamp } from '../../../lib/holder.ts';
+import { createHolder, stamp, stampOf } from '../../../lib/holder.ts';
 
 /** CONTRACT.md section 3: what the holder itself owes. */
 const nodeId = fc.string({ minLength: 1, maxLength: 40 });
@@ -9,11 +9,11 @@ const nodeId = fc.string({ minLength: 1, maxLength: 40 });
 describe('the holder', () => {
   test('no holder: load gives nothing, stamp is a no-op', () => {
     expect(() => stamp(undefined, 'node-a')).not.toThrow();
-    expect(load(undefined)).toBeUndefined();
+    expect(stampOf(undefined)).toBeUndefined();
   });
 
   test('never stamped: load gives nothing', () => {
-    expect(load(createHolder())).toBeUndefined();
+    expect(stampOf(createHolder())).toBeUndefined();
   });
 
   test('stamp then load round-trips', () => {
@@ -21,7 +21,7 @@ describe('the holder', () => {
       fc.property(nodeId, (id) => {
         const holder = createHolder();
         stamp(holder, id);
-        expect(load(holder)).toBe(id);
+        expect(stampOf(holder)).toBe(id);
       }),
     );
   });
@@ -31,7 +31,7 @@ describe('the holder', () => {
       fc.property(fc.array(nodeId, { minLength: 2 }), (ids) => {
         const holder = createHolder();
         for (const id of ids) stamp(holder, id);
-        expect(load(holder)).toBe(ids.at(-1));
+        expect(stampOf(holder)).toBe(ids.at(-1));
       }),
     );
   });
@@ -40,7 +40,7 @@ describe('the holder', () => {
     const holder = createHolder();
     stamp(holder, 'node-a');
     stamp(holder, '');
-    expect(load(holder)).toBe('node-a');
+    expect(stampOf(holder)).toBe('node-a');
   });
 
   test('survives a derived async context', async () => {
@@ -52,12 +52,12 @@ describe('the holder', () => {
         stamp(holder, 'node-a');
       }),
     );
-    expect(load(holder)).toBe('node-a');
+    expect(stampOf(holder)).toBe('node-a');
   });
 
   test('two holders share nothing', () => {
     const [one, other] = [createHolder(), createHolder()];
     stamp(one, 'node-a');
-    expect(load(other)).toBeUndefined();
+    expect(stampOf(other)).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { GatewayError, TimeoutError } from '../../../../lib/errors.ts';
-import { load } from '../../../../lib/holder.ts';
+import { stampOf } from '../../../../lib/holder.ts';
 import { type AttemptsOptions, startAttempts } from '../../../../lib/inference/attempts.ts';
 import type { Answered } from '../../../../lib/relay/answer.ts';
 import {
@@ -74,7 +74,7 @@ describe('the first worker that answers', () => {
   test('is the only one asked, and its bytes are all there', async () => {
     const { fleet, outcome, request } = await run({ a: ok, b: ok });
     expect(await textOf(answeredBy(outcome))).toBe('{"ok":true}');
-    expect([fleet.asked, load(request.holder)]).toEqual([['a'], 'a']);
+    expect([fleet.asked, stampOf(request.holder)]).toEqual([['a'], 'a']);
   });
 
   test.each([400, 401, 409, 422, 501])('with its own %i is not replaced by another', async (status) => {
@@ -103,7 +103,7 @@ describe('failover', () => {
   ])('a worker that %s is replaced, in order, and marked', async (_, script) => {
     const { fleet, outcome, request } = await run({ a: script, b: script, c: ok });
     expect(await textOf(answeredBy(outcome))).toBe('{"ok":true}');
-    expect([fleet.asked, fleet.failed, load(request.holder)]).toEqual([['a', 'b', 'c'], ['a', 'b'], 'c']);
+    expect([fleet.asked, fleet.failed, stampOf(request.holder)]).toEqual([['a', 'b', 'c'], ['a', 'b'], 'c']);
   });
 
   test('sends every worker the same request', async () => {
@@ -138,7 +138,7 @@ describe('a request that may be what a worker died of', () => {
   ])('a worker that %s is replaced by one other, and no further', async (_, script) => {
     const { fleet, outcome, request } = await run({ a: script, b: ok, c: ok });
     expect(await textOf(answeredBy(outcome))).toBe('{"ok":true}');
-    expect([fleet.asked, fleet.failed, load(request.holder)]).toEqual([['a', 'b'], ['a'], 'b']);
+    expect([fleet.asked, fleet.failed, stampOf(request.holder)]).toEqual([['a', 'b'], ['a'], 'b']);
     const all = await run({ a: script, b: script, c: ok });
     expect([all.fleet.asked, all.outcome]).toEqual([['a', 'b'], expect.objectContaining({ status: 502 })]);
   });
@@ -156,7 +156,7 @@ describe("a worker's own 500", () => {
   test('is asked of one other worker, once, which takes its place', async () => {
     const { fleet, outcome, request } = await run({ a: broken(), b: ok, c: ok });
     expect(answeredBy(outcome)).toMatchObject({ status: 200, worker: { id: 'b' } });
-    expect([fleet.asked, fleet.errored, fleet.failed, load(request.holder)]).toEqual([['a', 'b'], ['a'], [], 'b']);
+    expect([fleet.asked, fleet.errored, fleet.failed, stampOf(request.holder)]).toEqual([['a', 'b'], ['a'], [], 'b']);
   });
 
   test.each([400, 404, 429, 500, 503])('whose other worker says %i: that passes', async (status) => {
@@ -173,7 +173,7 @@ describe("a worker's own 500", () => {
     const { outcome, request, fleet } = await run({ a: broken(), b: script, c: ok });
     expect(answeredBy(outcome)).toMatchObject({ status: 500, worker: { id: 'a' }, headers: { 'x-from': 'engine' } });
     expect(await textOf(answeredBy(outcome))).toBe('{"error":"own"}');
-    expect([load(request.holder), fleet.asked]).toEqual(['a', ['a', 'b']]);
+    expect([stampOf(request.holder), fleet.asked]).toEqual(['a', ['a', 'b']]);
   });
 
   test('with nobody else to ask passes, in any type but a page', async () => {
@@ -206,13 +206,13 @@ describe('a model that a worker has lost', () => {
   test('is asked of the next worker, and nobody is out for it', async () => {
     const { fleet, outcome, request } = await run({ a: lost, b: lost, c: ok });
     expect(answeredBy(outcome).status).toBe(200);
-    expect([fleet.asked, fleet.failed, fleet.errored, load(request.holder)]).toEqual([['a', 'b', 'c'], [], [], 'c']);
+    expect([fleet.asked, fleet.failed, fleet.errored, stampOf(request.holder)]).toEqual([['a', 'b', 'c'], [], [], 'c']);
   });
 
   test('by all: the last one`s words pass unchanged, with its name', async () => {
     const { outcome, request } = await run({ a: lost, b: lost });
     expect([answeredBy(outcome).status, await textOf(answeredBy(outcome))]).toEqual([404, '{"error":"no such model"}']);
-    expect(load(request.holder)).toBe('b');
+    expect(stampOf(request.holder)).toBe('b');
   });
 
   test('is none where no model was asked for', async () => {
@@ -271,7 +271,7 @@ describe('when nobody could answer', () => {
   ])('%s on every try: 502', async (_, script) => {
     const { outcome, request } = await run({ a: script, b: script });
     expect(outcome).toMatchObject({ status: 502 });
-    expect(load(request.holder)).toBe('b');
+    expect(stampOf(request.holder)).toBe('b');
     expect((outcome as Error).message).toMatch(/^Upstream connection error: /);
     expect((outcome as Error).message).not.toMatch(/test|8080|reset|ECONN/);
   });

@@ -3,7 +3,7 @@ import { parseConfig } from '../../../../lib/config.ts';
 import type { Snapshot } from '../../../../lib/discovery/source.ts';
 import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { TimeoutError } from '../../../../lib/errors.ts';
-import { load } from '../../../../lib/holder.ts';
+import { stampOf } from '../../../../lib/holder.ts';
 import type { Reply } from '../../../../lib/http/reply.ts';
 import { createInference } from '../../../../lib/inference/inference.ts';
 import type { Ask } from '../../../../lib/upstream/ask.ts';
@@ -81,7 +81,7 @@ const start = async (
   let head: Reply | undefined;
   const out: Buffer[] = [];
   const run = async () => {
-    head = await infer(endpointOf(path), {}, request, snapshot);
+    head = await infer({ endpoint: endpointOf(path), params: {} }, request, snapshot);
     const take = (chunk: string | Uint8Array) => out.push(Buffer.from(chunk as string)) > 0;
     if (typeof head.body === 'function') await head.body({ write: take, drained: async () => {} });
     else if (head.body !== undefined) take(head.body);
@@ -143,7 +143,7 @@ describe('a worker that is silent', () => {
     await jest.advanceTimersByTimeAsync(5000);
     await started.done;
     expect([started.text(), started.fleet.asked]).toEqual([ping + ping + whole, ['a']]);
-    expect(load(started.request.holder)).toBe('a');
+    expect(stampOf(started.request.holder)).toBe('a');
   });
 
   test('and dead: another worker takes over, with its own head', async () => {
@@ -151,7 +151,7 @@ describe('a worker that is silent', () => {
     await jest.advanceTimersByTimeAsync(10_100);
     await started.done;
     expect([started.text(), started.fleet.asked, started.fleet.failed]).toEqual([whole, ['a', 'b'], ['a']]);
-    expect(load(started.request.holder)).toBe('b');
+    expect(stampOf(started.request.holder)).toBe('b');
   });
 
   test('and does not say whether it lives: a second later another worker takes over', async () => {

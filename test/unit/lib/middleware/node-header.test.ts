@@ -4,7 +4,7 @@ import type { Snapshot } from '../../../../lib/discovery/source.ts';
 import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
 import { findEndpoint } from '../../../../lib/endpoints/index.ts';
 import { UpstreamError } from '../../../../lib/errors.ts';
-import { load, stamp } from '../../../../lib/holder.ts';
+import { stamp, stampOf } from '../../../../lib/holder.ts';
 import type { Reply } from '../../../../lib/http/reply.ts';
 import { createHandler } from '../../../../lib/lambda/handler.ts';
 import { renderError } from '../../../../lib/middleware/error-handler.ts';
@@ -119,7 +119,7 @@ describe('on', () => {
     let seen: string | undefined;
     await served(true, async (request) => {
       stamp(request.holder, 'node-a');
-      seen = load(request.holder);
+      seen = stampOf(request.holder);
       return buffered;
     });
     expect(seen).toBe('node-a');

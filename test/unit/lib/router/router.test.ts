@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ModelNotFoundError, NotServedError, UnavailableError } from '../../../../lib/errors.ts';
-import { createHolder, load } from '../../../../lib/holder.ts';
+import { createHolder, stampOf } from '../../../../lib/holder.ts';
 import { candidatesFor } from '../../../../lib/router/candidates.ts';
 import { createEjection } from '../../../../lib/router/ejection.ts';
 import type { Hints, Policy } from '../../../../lib/router/policies/policy.ts';
@@ -107,7 +107,7 @@ describe('the router', () => {
   test('stamps the holder with whom it picked', async () => {
     const { router, route } = setUp();
     const worker = await router.pick(route);
-    expect([worker?.id, load(route.holder)]).toEqual(['a', 'a']);
+    expect([worker?.id, stampOf(route.holder)]).toEqual(['a', 'a']);
   });
 
   test('without a holder it picks all the same', async () => {
@@ -121,7 +121,7 @@ describe('the router', () => {
       expect([router.hasNext(route), (await router.pick(route))?.id]).toEqual([true, id]);
       tried.add(id);
     }
-    expect([router.hasNext(route), await router.pick(route), load(route.holder)]).toEqual([false, undefined, 'c']);
+    expect([router.hasNext(route), await router.pick(route), stampOf(route.holder)]).toEqual([false, undefined, 'c']);
   });
 
   test('leaves out who failed, until the time is over or all have failed', async () => {

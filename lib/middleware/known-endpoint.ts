@@ -6,8 +6,8 @@ import type { Middleware } from './middleware.ts';
  * Refuses what this function does not serve: an unknown path or another family's with 404, a wrong method with 405.
  * @param family the function this runs in.
  */
-export const route = (family: Family): Middleware => ({
-  before: function routeBefore({ event: request }) {
+export const knownEndpoint = (family: Family): Middleware => ({
+  before: function knownEndpointBefore({ event: request }) {
     const endpoint = request.match?.endpoint;
     if (!endpoint) throw new NotFoundError(`There is no ${request.path.slice(0, 200)} here.`);
     const { families, methods, paths } = endpoint;
