@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { guarded } from './guarded.ts';
 
 /** Reads a body chunk by chunk, one read at a time. */
 export interface ChunkReader {
@@ -36,15 +37,25 @@ export const createChunkReader = (stream: Readable, discard: () => void): ChunkR
     failure ??= error;
     look();
   };
+  /** Reading it threw: it will not read better another time. */
+  const broken = (cause: unknown) => {
+    failure ??= cause instanceof Error ? cause : new Error('The body cannot be read.', { cause });
+    waiting?.reject(failure);
+    waiting = undefined;
+    discard();
+  };
 
-  stream.on('readable', look);
-  stream.once('end', () => {
-    hasEnded = true;
-    look();
-  });
+  stream.on('readable', guarded(look, broken));
+  stream.once(
+    'end',
+    guarded(() => {
+      hasEnded = true;
+      look();
+    }, broken),
+  );
   // Stays: a stream may fail more than once, and unheard that would end the process.
-  stream.on('error', fail);
-  stream.once('close', look);
+  stream.on('error', guarded(fail, broken));
+  stream.once('close', guarded(look, broken));
 
   return {
     read: () =>

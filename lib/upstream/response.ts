@@ -1,39 +1,29 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { Readable, Transform } from 'node:stream';
-import { builtin } from './builtin.ts';
+import type { IncomingMessage } from 'node:http';
 
-const DECODERS: Readonly<Record<string, () => Transform>> = {
-  gzip: () => builtin.zlib().createGunzip(),
-  'x-gzip': () => builtin.zlib().createGunzip(),
-  deflate: () => builtin.zlib().createInflate(),
-  br: () => builtin.zlib().createBrotliDecompress(),
-  zstd: () => builtin.zlib().createZstdDecompress(),
-};
+/** RFC 9110 5.6.2. Behind the lenient parser a name may hold anything, `content-length ` with a blank too. */
+const isToken = (name: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(name);
 
-/** `identity` was asked for; a worker that encodes all the same is decoded here. */
-export const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; body: Readable } => {
-  const encoding = response.headers['content-encoding'];
-  const decoder = encoding && DECODERS[encoding.trim().toLowerCase()]?.();
-  if (!decoder) return { headers: response.headers, body: response };
-  const { 'content-encoding': _encoding, 'content-length': _length, ...headers } = response.headers;
-  // Heard before anybody reads: a body broken in the head's own segment would end the process.
-  decoder.on('error', () => {});
-  response.on('error', (error) => decoder.destroy(error));
-  decoder.on('close', () => response.destroy());
-  return { headers, body: response.pipe(decoder) };
-};
+/** What Node takes off by itself; of any other the body would stay encoded, and nothing would say so. */
+const isKnownTransfer = (value: string): boolean => /^\s*(?:chunked|identity)\s*$/i.test(value);
 
-/** RFC 9112 6.3: two lengths, or a length beside a transfer coding, say that the message may not be what it seems. */
-const isAmbiguous = ({ rawHeaders }: IncomingMessage): boolean => {
+/**
+ * Names that are none would pass every filter that goes by names. Two lengths, or a length beside a transfer coding, say
+ * that the message may not be what it seems (RFC 9112 6.3).
+ */
+const isWellFramed = ({ rawHeaders }: IncomingMessage): boolean => {
   let lengths = 0;
   let codings = 0;
   for (let n = 0; n < rawHeaders.length; n += 2) {
     const name = rawHeaders[n] as string;
+    if (!isToken(name)) return false;
     // Only these two lengths are ever of interest.
     if (name.length === 14 && name.toLowerCase() === 'content-length') lengths += 1;
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings += 1;
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      codings += 1;
+      if (!isKnownTransfer(rawHeaders[n + 1] as string)) return false;
+    }
   }
-  return lengths > 1 || (lengths === 1 && codings > 0);
+  return lengths < 2 && (lengths === 0 || codings === 0);
 };
 
 /** RFC 9110 15: what is outside of these classes is no answer, and could not be passed on. */
@@ -45,4 +35,4 @@ export const hasControls = ({ rawHeaders }: IncomingMessage): boolean =>
   rawHeaders.some((text) => /[\x00-\x08\x0a-\x1f\x7f]/.test(text));
 
 /** @returns whether a response is one that may be passed on at all. */
-export const isAcceptable = (response: IncomingMessage): boolean => !isAmbiguous(response) && isFinal(response);
+export const isAcceptable = (response: IncomingMessage): boolean => isWellFramed(response) && isFinal(response);

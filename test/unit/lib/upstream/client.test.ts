@@ -1,7 +1,9 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
+import { Worker as Thread } from 'node:worker_threads';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { builtin } from '../../../../lib/upstream/builtin.ts';
 import { createChunkReader } from '../../../../lib/upstream/chunk-reader.ts';
 import { createUpstream, type UpstreamFailure, type UpstreamResponse } from '../../../../lib/upstream/client.ts';
 import { until } from '../../../support/until.ts';
@@ -119,6 +121,62 @@ describe('an idle connection', () => {
   });
 });
 
+describe('bytes that nobody asked for, on an idle connection', () => {
+  /** In a thread of its own: it goes on while this process stands still, as a worker does while an environment is frozen. */
+  const startStray = async (stray: string) => {
+    const thread = new Thread(
+      `const { createServer } = require('node:net');
+       const { parentPort, workerData } = require('node:worker_threads');
+       let connections = 0;
+       const server = createServer((socket) => {
+         const isFirst = ++connections === 1;
+         socket.on('error', () => {});
+         socket.on('data', () => {
+           socket.write('HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nok');
+           if (isFirst) setTimeout(() => socket.write(workerData), 50);
+         });
+       });
+       server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`,
+      { eval: true, workerData: stray },
+    );
+    const port = await new Promise((resolve) => thread.once('message', resolve));
+    return { url: `http://127.0.0.1:${port}`, stop: () => thread.terminate() };
+  };
+  const stand = (ms: number) => {
+    for (const until = Date.now() + ms; Date.now() < until; );
+  };
+  const timedOut = 'HTTP/1.1 408 Request Timeout\r\ncontent-length: 5\r\n\r\nstray';
+
+  test.each([
+    ['an answer', timedOut],
+    ['half an answer', timedOut.slice(0, 20)],
+    ['noise', '\0\0'],
+  ])('%s: it is no answer to the next request, though it was sent while the process stood still', async (_, stray) => {
+    const { url, stop } = await startStray(stray);
+    try {
+      const upstream = createUpstream({ connectTimeoutMs: 1000 });
+      await textOf(await upstream.send(ask(url)));
+      // Let it become idle, as it is when an environment freezes.
+      await new Promise((resolve) => setImmediate(resolve));
+      stand(200);
+      const response = await upstream.send(ask(url));
+      expect([response.status, await textOf(response)]).toEqual([200, 'ok']);
+    } finally {
+      await stop();
+    }
+  });
+
+  test('seen while it is idle, the connection is closed at once', async () => {
+    const { url, connections, seen } = await startServer((_, response) => response.end('ok'));
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    connections[0]?.write(timedOut);
+    expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
+    expect(await textOf(await upstream.send(ask(url)))).toBe('ok');
+    expect(seen).toEqual([0, 1]);
+  });
+});
+
 describe('a reset on a reused connection', () => {
   test('before any response byte: repeated once on the same worker, over a new connection', async () => {
     let requests = 0;
@@ -179,6 +237,60 @@ describe('a reset on a reused connection', () => {
     requests = 0;
     await textOf(await upstream.send(ask(url)));
     expect(requests).toBe(1);
+  });
+
+  test('later than a round trip: it is the engine that died, and it is not asked again', async () => {
+    let requests = 0;
+    const { url } = await startServer((request, response) => {
+      requests += 1;
+      if (requests === 1) response.end('ok');
+      else setTimeout(() => request.socket.resetAndDestroy(), 200);
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    expect(await failureOf(upstream.send(ask(url)))).toMatchObject({ kind: 'reset', sent: true });
+    expect(requests).toBe(2);
+  });
+
+  test('behind half a head: it was seen, and is not asked again', async () => {
+    let requests = 0;
+    const { url } = await startServer((request, response) => {
+      requests += 1;
+      if (requests === 1) return response.end('ok');
+      request.socket.write('HTTP/1.1 200 O', () => request.socket.resetAndDestroy());
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    expect((await failureOf(upstream.send(ask(url)))).sent).toBe(true);
+    expect(requests).toBe(2);
+  });
+
+  test('and then nobody is there: the request was sent all the same', async () => {
+    let requests = 0;
+    const server = createServer((request, response) => {
+      requests += 1;
+      if (requests === 1) return response.end('ok');
+      server.close();
+      request.socket.resetAndDestroy();
+    });
+    const url = await listening(server);
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    expect(await failureOf(upstream.send(ask(url)))).toMatchObject({ kind: 'reset', sent: true });
+  });
+
+  test('an abort meanwhile stays one', async () => {
+    let requests = 0;
+    const invocation = new AbortController();
+    const { url } = await startServer((request, response) => {
+      requests += 1;
+      if (requests === 1) return response.end('ok');
+      if (requests === 2) return request.socket.resetAndDestroy();
+      invocation.abort();
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    expect((await failureOf(upstream.send(ask(url, { signal: invocation.signal })))).kind).toBe('aborted');
   });
 
   test('on a fresh connection it is a failure at once', async () => {
@@ -289,6 +401,91 @@ describe('a reply encoded although identity was asked for', () => {
     expect(await textOf(response)).toBe(text);
   });
 
+  test.each([
+    ['gzip, br', brotliCompressSync(gzipSync(text)), undefined],
+    ['gzip,identity, zstd ,', zstdCompressSync(gzipSync(text)), undefined],
+    ['aes128gcm, gzip', gzipSync(text), 'aes128gcm'],
+  ])('%s is decoded as far as it is known', async (encoding, bytes, left) => {
+    const { url } = await startServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': encoding });
+      response.end(bytes);
+    });
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    expect(response.headers['content-encoding']).toBe(left);
+    expect(await textOf(response)).toBe(text);
+  });
+
+  test.each([
+    'constructor',
+    '__proto__',
+    'toString',
+    'compress',
+    'gzip, constructor',
+    'br, __proto__',
+    'x'.repeat(4000),
+  ])('%s is none that is known: bytes and header stay as they are', async (encoding) => {
+    const { url } = await startServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': encoding, 'content-length': 5 });
+      response.end('bytes');
+    });
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    expect(response.headers).toMatchObject({ 'content-encoding': encoding, 'content-length': '5' });
+    expect(await textOf(response)).toBe('bytes');
+  });
+
+  test('a thousand times over is not unpacked without end', async () => {
+    const encoding = Array.from({ length: 1000 }, () => 'gzip').join(', ');
+    const { url } = await startServer((_, response) => {
+      response.writeHead(200, { 'content-encoding': encoding });
+      response.end(gzipSync(gzipSync('x')));
+    });
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    expect(response.headers['content-encoding']?.split(',')).toHaveLength(996);
+    await expect(textOf(response)).rejects.toThrow();
+  });
+
+  const codings = ['gzip', 'deflate', 'br', 'zstd', 'gzip, br', 'constructor'];
+  test.each(codings)('%s of nothing is nothing: an empty body, however it is framed', async (encoding) => {
+    const { url } = await startServer((request, response) => {
+      const status = Number(request.headers['x-status']);
+      // Without a length it comes in no chunk at all, or until the connection's end.
+      if (request.headers['x-framing'] === 'close') response.shouldKeepAlive = false;
+      response.writeHead(status, {
+        'content-encoding': encoding,
+        ...(request.headers['x-framing'] === 'length' && { 'content-length': 0 }),
+      });
+      response.flushHeaders();
+      response.end();
+    });
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    for (const status of [200, 204, 304, 400]) {
+      for (const framing of ['length', 'chunked', 'close']) {
+        const headers = { 'x-status': String(status), 'x-framing': framing };
+        const response = await upstream.send(ask(url, { headers }));
+        expect([response.status, await textOf(response)]).toEqual([status, '']);
+      }
+    }
+    const response = await upstream.send(ask(url, { method: 'HEAD', body: undefined, headers: { 'x-status': '200' } }));
+    expect(await textOf(response)).toBe('');
+  });
+
+  test('what goes wrong while it is taken up is the end of the request, not of the process', async () => {
+    const created = jest.spyOn(builtin, 'zlib').mockImplementation(() => {
+      throw new Error('no memory');
+    });
+    try {
+      const { url, connections } = await startServer((_, response) => {
+        response.writeHead(200, { 'content-encoding': 'gzip' });
+        response.write('x');
+      });
+      const failure = await failureOf(createUpstream({ connectTimeoutMs: 1000 }).send(ask(url)));
+      expect(failure).toMatchObject({ kind: 'reset', sent: true, cause: { message: 'no memory' } });
+      expect(await until(() => connections[0]?.destroyed === true)).toBe(true);
+    } finally {
+      created.mockRestore();
+    }
+  });
+
   test('cut inside: the reader sees an error, never a clean end', async () => {
     const bytes = gzipSync(text);
     const { url } = await startServer((request, response) => {
@@ -348,4 +545,22 @@ describe('a head that is not quite HTTP', () => {
       expect((await failureOf(createUpstream({ connectTimeoutMs: 1000 }).send(ask(url)))).kind).toBe('reset');
     },
   );
+
+  test.each([
+    'Content-Length : 2',
+    'Connection : close',
+    'Transfer-Encoding : identity',
+    'transfer-encoding: gzip',
+    'transfer-encoding: xchunked',
+  ])('what only looks like a header is none, and a coding that is not taken off is no body: %j', async (line) => {
+    const url = await answering(`HTTP/1.1 200 OK\r\n${line}\r\n\r\nok`);
+    expect((await failureOf(createUpstream({ connectTimeoutMs: 1000 }).send(ask(url)))).kind).toBe('reset');
+  });
+
+  test('names of every character that a name may have pass', async () => {
+    const url = await answering("HTTP/1.1 200 OK\r\nX-a0!#$%&'*+-.^_`|~: 1\r\ncontent-length: 2\r\n\r\nok");
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    expect(response.headers["x-a0!#$%&'*+-.^_`|~"]).toBe('1');
+    expect(await textOf(response)).toBe('ok');
+  });
 });
