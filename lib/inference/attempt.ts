@@ -5,7 +5,9 @@ import type { PrimedBody } from '../relay/answer.ts';
 import { type FirstError, holdFirstEvent } from '../relay/first-event.ts';
 import { timeLimit } from '../time/time-limit.ts';
 import { createChunkReader, nothingMore } from '../upstream/chunk-reader.ts';
-import { type Upstream, UpstreamFailure, type UpstreamResponse } from '../upstream/client.ts';
+import type { Upstream } from '../upstream/client.ts';
+import type { UpstreamResponse } from '../upstream/exchange.ts';
+import { ExchangeError, type ExchangeProblem } from '../upstream/exchange-error.ts';
 import type { Worker } from '../worker.ts';
 import { toWorker } from './headers.ts';
 import type { InferenceRequest } from './inference-request.ts';
@@ -25,7 +27,7 @@ export interface RawAnswer {
 }
 
 /** What one try at a worker came to, before any byte reached the client. */
-export type Outcome = RawAnswer | { readonly kind: 'failure'; readonly failure: UpstreamFailure };
+export type Outcome = RawAnswer | { readonly kind: 'failure'; readonly failure: ExchangeError };
 
 export interface AttemptOptions {
   readonly upstream: Upstream;
@@ -47,7 +49,7 @@ export interface Attempt {
   /** Rejects only with a GatewayError: the request's own body could not be read, and no worker would fare better. */
   readonly outcome: Promise<Outcome>;
   /** Ends it; its outcome is then a failure of this kind. */
-  stop(kind: UpstreamFailure['kind']): void;
+  stop(kind: ExchangeProblem): void;
 }
 
 const typeOf = ({ headers }: UpstreamResponse) =>
@@ -60,7 +62,7 @@ const prime = async (response: UpstreamResponse): Promise<Pick<RawAnswer, 'body'
   const type = response.status === 200 ? typeOf(response) : undefined;
   const isEventStream = type === 'text/event-stream';
   // A stream without a single event has not begun.
-  if (!first && (isEventStream || type === 'application/x-ndjson')) throw new UpstreamFailure('reset', true);
+  if (!first && (isEventStream || type === 'application/x-ndjson')) throw new ExchangeError('reset', { sent: true });
   const body: PrimedBody = { first: first ? [first] : [], rest };
   return isEventStream ? holdFirstEvent(body) : { body, error: undefined };
 };
@@ -70,8 +72,8 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
   const { upstream, worker, request, inference, firstByteMs, whole } = options;
   const { signal } = request.deadline;
   const controller = new AbortController();
-  let stopped: UpstreamFailure['kind'] | undefined;
-  const stop = (kind: UpstreamFailure['kind']) => {
+  let stopped: ExchangeProblem | undefined;
+  const stop = (kind: ExchangeProblem) => {
     stopped ??= kind;
     controller.abort();
   };
@@ -99,7 +101,7 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
     if (!isWhole) return { kind: 'response', status, headers, body, error, isChanged: false };
     release();
     const bytes = await whole(worker, body).catch((cause) => {
-      throw new UpstreamFailure(cause instanceof TimeoutError ? 'timeout' : 'reset', true, cause);
+      throw new ExchangeError(cause instanceof TimeoutError ? 'timeout' : 'reset', { sent: true, cause });
     });
     return { kind: 'response', status, headers, body: { first: [bytes], rest: nothingMore }, error, isChanged: true };
   };
@@ -109,9 +111,9 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
       return await send();
     } catch (cause) {
       if (cause instanceof GatewayError) throw cause;
-      const { kind, sent } = cause instanceof UpstreamFailure ? cause : new UpstreamFailure('reset', true, cause);
+      const { kind, sent } = cause instanceof ExchangeError ? cause : new ExchangeError('reset', { sent: true, cause });
       const reason = signal.aborted ? 'aborted' : (stopped ?? kind);
-      return { kind: 'failure', failure: new UpstreamFailure(reason, sent, cause) };
+      return { kind: 'failure', failure: new ExchangeError(reason, { sent, cause }) };
     } finally {
       release();
     }

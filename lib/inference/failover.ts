@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { UpstreamFailure } from '../upstream/client.ts';
+import type { ExchangeError } from '../upstream/exchange-error.ts';
 
 /** What one try at a worker came to, as far as it decides about another one. */
 export type Tried =
@@ -9,7 +9,7 @@ export type Tried =
       /** What a stream that said 200 began with, where that is an error. */
       readonly error?: object | undefined;
     }
-  | { readonly kind: 'failure'; readonly failure: Pick<UpstreamFailure, 'kind' | 'sent'> };
+  | { readonly kind: 'failure'; readonly failure: Pick<ExchangeError, 'kind' | 'sent'> };
 
 /** What follows from a try (CONTRACT.md 5 and 6). */
 export interface Verdict {

@@ -22,7 +22,7 @@ interface GetOptions {
 
 /**
  * GET over the upstream's connections, for what fits in memory. Redirects are not followed.
- * @throws {UpstreamFailure} when there is no answer, or none once `signal` aborts.
+ * @throws {ExchangeError} when there is no answer, or none once `signal` aborts.
  * @throws {RangeError} when the answer is longer than `maxBytes`.
  */
 export const createFetch =

@@ -1,177 +1,26 @@
-import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
-import { timeLimit } from '../time/time-limit.ts';
-import type { Worker } from '../worker.ts';
 import { addressOf } from './address.ts';
 import { createAgents } from './agents.ts';
-import { builtin } from './builtin.ts';
-import { decoded } from './content-coding.ts';
-import { guarded } from './guarded.ts';
-import { hasControls, isAcceptable } from './response.ts';
-import { pump, type StreamedBody } from './streamed-body.ts';
-
-/** Why a worker gave no response head. `sent`: the whole request had left, so the worker may be working on it. */
-export class UpstreamFailure extends Error {
-  readonly kind: 'unreachable' | 'reset' | 'timeout' | 'aborted';
-  readonly sent: boolean;
-  constructor(kind: UpstreamFailure['kind'], sent: boolean, cause?: unknown) {
-    super(`upstream ${kind}`, { cause });
-    this.name = 'UpstreamFailure';
-    this.kind = kind;
-    this.sent = sent;
-  }
-}
-
-export interface UpstreamRequest {
-  readonly worker: Pick<Worker, 'url'>;
-  readonly method: string;
-  /** Path and query on the worker. */
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | StreamedBody;
-  readonly signal: AbortSignal;
-}
-
-export interface UpstreamResponse {
-  readonly status: number;
-  /** Lower-case names. */
-  readonly headers: IncomingHttpHeaders;
-  /** The body as the worker sends it; leaving the loop early closes the connection. */
-  readonly body: Readable;
-  /** Closes the connection without reading the rest. */
-  discard(): void;
-}
+import { exchange, type UpstreamRequest, type UpstreamResponse } from './exchange.ts';
+import { ExchangeError, StaleConnectionError } from './exchange-error.ts';
 
 export interface Upstream {
-  /** @throws {UpstreamFailure} when no response head came; what a streamed body threw, as it is. */
+  /** @throws {ExchangeError} when no response head came; what a streamed body threw, as it is. */
   send(request: UpstreamRequest): Promise<UpstreamResponse>;
 }
-
-const isReset = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || error.code === 'EPIPE';
-
-/** A kept connection that its worker had closed already says so within a round trip; later it is the engine that died. */
-const STALE_MS = 100;
-
-/** The connection was over before the worker can have seen the request. */
-class StaleConnection extends UpstreamFailure {}
-
-/** @param agent `false`: over a new connection. */
-const exchange = (
-  request: UpstreamRequest,
-  agent: Agent | false,
-  connectTimeoutMs: number,
-): Promise<UpstreamResponse> =>
-  new Promise((resolve, reject) => {
-    const { signal, body } = request;
-    const { protocol, hostname, port, base, isSecure } = addressOf(request.worker.url);
-    const { request: httpRequest } = isSecure ? builtin.https() : builtin.http();
-    let connectTimedOut = false;
-    let bodyFailed = false;
-    const outgoing: ClientRequest = httpRequest({
-      protocol,
-      hostname,
-      port,
-      method: request.method,
-      path: base + request.path,
-      headers: body ? { ...request.headers, 'content-length': String(body.length) } : request.headers,
-      agent,
-      // One odd byte in a header must not cost the answer; what leniency opens is closed below.
-      insecureHTTPParser: true,
-    });
-    let settled = () => {};
-    let head: IncomingMessage | undefined;
-    const refuse = (cause?: unknown) => {
-      settled();
-      reject(new UpstreamFailure('reset', true, cause));
-      (head ?? outgoing).destroy();
-    };
-    const once = (event: string, listener: (...args: never[]) => void) =>
-      outgoing.once(event, guarded(listener as (...args: unknown[]) => void, refuse));
-
-    // By hand: Node's own `signal` option watches the stream with a dozen listeners, which costs more than all the rest here.
-    const abort = () => outgoing.destroy(new Error('aborted'));
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort);
-    once('close', () => signal.removeEventListener('abort', abort));
-
-    const sendBody = () => {
-      if (!body || body instanceof Uint8Array) return;
-      pump(body, outgoing).catch((cause) => {
-        bodyFailed = true;
-        reject(cause);
-        outgoing.destroy();
-      });
-    };
-    let startedAt = 0;
-    let hasSpoken = false;
-    once('socket', (socket: Socket) => {
-      if (!socket.connecting) {
-        startedAt = performance.now();
-        socket.once('data', () => {
-          hasSpoken = true;
-        });
-        return sendBody();
-      }
-      settled = timeLimit(connectTimeoutMs, () => {
-        connectTimedOut = true;
-        outgoing.destroy();
-      });
-      socket.once(isSecure ? 'secureConnect' : 'connect', () => {
-        settled();
-        // Not before: for a worker that is not there nothing is read.
-        sendBody();
-      });
-    });
-    const isStale = () => outgoing.reusedSocket && !hasSpoken && performance.now() - startedAt <= STALE_MS;
-    once('response', (response: IncomingMessage) => {
-      settled();
-      head = response;
-      if (!isAcceptable(response)) return refuse();
-      // A worker that has said everything without reading all of it never will.
-      response.once('end', () => {
-        if (!outgoing.writableEnded) outgoing.destroy();
-      });
-      if (hasControls(response)) {
-        // Taken now: at its end the response has given the socket back to the agent.
-        const { socket } = response;
-        response.once('end', () => socket.destroy());
-      }
-      resolve({
-        status: response.statusCode ?? 502,
-        ...decoded(response),
-        discard: () => response.destroy(),
-      });
-    });
-    // Nobody asked for another protocol; unheard, Node would end the connection and say nothing.
-    once('upgrade', (_response: IncomingMessage, socket: Socket) => {
-      socket.destroy();
-      refuse();
-    });
-    // Stays for the connection's life: behind the response's head, errors reach the reader through the body.
-    outgoing.on('error', (error: NodeJS.ErrnoException) => {
-      settled();
-      // A body that only the connection's end delimits (RFC 9112 6.3) would pass for whole.
-      if (head) return void (head.complete || head.destroy(error));
-      if (signal.aborted) return reject(new UpstreamFailure('aborted', outgoing.writableFinished, error));
-      if (connectTimedOut) return reject(new UpstreamFailure('unreachable', false, error));
-      if (bodyFailed) return;
-      const Failure = isReset(error) && isStale() ? StaleConnection : UpstreamFailure;
-      reject(new Failure(isReset(error) ? 'reset' : 'unreachable', outgoing.writableFinished, error));
-    });
-    if (!body || body instanceof Uint8Array) outgoing.end(body);
-  });
 
 /**
  * Once more over a new connection. The first one may have told the worker everything before it died, and so may have
  * been what killed it: whatever becomes of the second is the end of a request that was sent.
  */
-const repeat = (request: UpstreamRequest, connectTimeoutMs: number): Promise<UpstreamResponse> =>
-  exchange(request, false, connectTimeoutMs).catch((cause) => {
-    throw cause instanceof UpstreamFailure && cause.kind !== 'aborted'
-      ? new UpstreamFailure('reset', true, cause)
-      : cause;
-  });
+const repeat = async (request: UpstreamRequest, connectTimeoutMs: number): Promise<UpstreamResponse> => {
+  try {
+    return await exchange(request, { agent: false, connectTimeoutMs });
+  } catch (cause) {
+    if (cause instanceof ExchangeError && cause.kind !== 'aborted')
+      throw new ExchangeError('reset', { sent: true, cause });
+    throw cause;
+  }
+};
 
 /** @param connectTimeoutMs how long a connection may take to open. */
 export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number }): Upstream => {
@@ -180,10 +29,10 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
     async send(request) {
       const agent = await agentFor(addressOf(request.worker.url));
       try {
-        return await exchange(request, agent, connectTimeoutMs);
+        return await exchange(request, { agent, connectTimeoutMs });
       } catch (cause) {
-        if (!(cause instanceof StaleConnection)) throw cause;
-        return repeat(request, connectTimeoutMs);
+        if (cause instanceof StaleConnectionError) return repeat(request, connectTimeoutMs);
+        throw cause;
       }
     },
   };

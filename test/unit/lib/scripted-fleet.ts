@@ -7,12 +7,9 @@ import { createHolder, stamp } from '../../../lib/holder.ts';
 import type { InferenceRequest } from '../../../lib/inference/inference-request.ts';
 import { toGatewayRequest } from '../../../lib/lambda/request.ts';
 import type { Router } from '../../../lib/router/router.ts';
-import {
-  type Upstream,
-  UpstreamFailure,
-  type UpstreamRequest,
-  type UpstreamResponse,
-} from '../../../lib/upstream/client.ts';
+import type { Upstream } from '../../../lib/upstream/client.ts';
+import type { UpstreamRequest, UpstreamResponse } from '../../../lib/upstream/exchange.ts';
+import { ExchangeError, type ExchangeProblem } from '../../../lib/upstream/exchange-error.ts';
 import type { Worker } from '../../../lib/worker.ts';
 import { type Asking, urlEvent } from './in-process-gateway.ts';
 
@@ -33,7 +30,7 @@ const bytes = (text: string) => Buffer.from(text);
 /** Rejects like the real client once the request is given up. */
 export const abortOf = (signal: AbortSignal, sent = true): Promise<never> =>
   new Promise((_, reject) => {
-    const abort = () => reject(new UpstreamFailure('aborted', sent));
+    const abort = () => reject(new ExchangeError('aborted', { sent }));
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
   });
@@ -66,9 +63,9 @@ export const sse = (...chunks: (string | Error)[]): Script =>
   response(200, chunks, { 'content-type': 'text/event-stream' });
 
 export const failing =
-  (kind: UpstreamFailure['kind'], sent = true): Script =>
+  (kind: ExchangeProblem, sent = true): Script =>
   () =>
-    Promise.reject(new UpstreamFailure(kind, sent));
+    Promise.reject(new ExchangeError(kind, { sent }));
 
 /** Never answers; ends when it is given up. */
 export const silent: Script = ({ signal }) => abortOf(signal);

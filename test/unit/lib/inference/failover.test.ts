@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { retryAfterSeconds, sayWait, type Verdict, verdict, waitOf } from '../../../../lib/inference/failover.ts';
-import type { UpstreamFailure } from '../../../../lib/upstream/client.ts';
+import type { ExchangeProblem } from '../../../../lib/upstream/exchange-error.ts';
 
 /** CONTRACT.md sections 5 and 6 as a table: may another worker be tried? */
 describe('a response', () => {
@@ -25,7 +25,7 @@ describe('a response', () => {
 });
 
 describe('a failure', () => {
-  test.each<[UpstreamFailure['kind'], boolean, Verdict['another']]>([
+  test.each<[ExchangeProblem, boolean, Verdict['another']]>([
     ['unreachable', false, 'next'],
     ['reset', false, 'next'],
     ['timeout', false, 'next'],

@@ -5,7 +5,9 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { builtin } from '../../../../lib/upstream/builtin.ts';
 import { createChunkReader } from '../../../../lib/upstream/chunk-reader.ts';
-import { createUpstream, type UpstreamFailure, type UpstreamResponse } from '../../../../lib/upstream/client.ts';
+import { createUpstream } from '../../../../lib/upstream/client.ts';
+import type { UpstreamResponse } from '../../../../lib/upstream/exchange.ts';
+import type { ExchangeError } from '../../../../lib/upstream/exchange-error.ts';
 import { until } from '../../../support/until.ts';
 
 /** Over real sockets: what CONTRACT.md section 6 says of connections. */
@@ -59,12 +61,12 @@ const textOf = async ({ body }: UpstreamResponse): Promise<string> => {
   return Buffer.concat(chunks).toString();
 };
 
-const failureOf = (promise: Promise<unknown>): Promise<UpstreamFailure> =>
+const failureOf = (promise: Promise<unknown>): Promise<ExchangeError> =>
   promise.then(
     () => {
       throw new Error('it succeeded');
     },
-    (error: UpstreamFailure) => error,
+    (error: ExchangeError) => error,
   );
 
 describe('a request', () => {
