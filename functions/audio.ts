@@ -1,6 +1,5 @@
 import { createGateway } from '../lib/gateway.ts';
-import { peekFields } from '../lib/http/multipart.ts';
 import { createTakeUploads } from '../lib/inference/uploaded-files.ts';
 import { createUploads } from '../lib/uploads/uploads.ts';
 
-export const handler = createGateway('audio', { peekFields, uploading: { createUploads, createTakeUploads } });
+export const handler = createGateway('audio', { uploading: { createUploads, createTakeUploads } });

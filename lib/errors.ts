@@ -39,10 +39,10 @@ export class InvalidRequestError extends GatewayError {
   }
 }
 
-/** 401 with `WWW-Authenticate: Bearer`. */
+/** 401 with `WWW-Authenticate: Bearer`; without the other header some clients try a wrong key ten times. */
 export class UnauthorizedError extends GatewayError {
   constructor(message: string) {
-    super(401, 'invalid_api_key', message, { headers: { 'www-authenticate': 'Bearer' } });
+    super(401, 'invalid_api_key', message, { headers: { 'www-authenticate': 'Bearer', 'x-should-retry': 'false' } });
   }
 }
 
@@ -92,8 +92,8 @@ export class PayloadTooLargeError extends GatewayError {
 
 /** 415. */
 export class UnsupportedMediaTypeError extends GatewayError {
-  constructor(message: string) {
-    super(415, 'unsupported_media_type', message);
+  constructor(message: string, details?: ErrorDetails) {
+    super(415, 'unsupported_media_type', message, details);
   }
 }
 

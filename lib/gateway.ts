@@ -5,7 +5,6 @@ import type { ReadText } from './discovery/static.ts';
 import type { Family } from './endpoints/family.ts';
 import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import { NotFoundError } from './errors.ts';
-import type { PeekFields } from './http/multipart.ts';
 import type { Reply } from './http/reply.ts';
 import { withFallback } from './inference/fallback.ts';
 import { createInference } from './inference/inference.ts';
@@ -13,7 +12,9 @@ import type { createTakeUploads as CreateTakeUploads } from './inference/uploade
 import { createHandler } from './lambda/handler.ts';
 import { access, usableSnapshot } from './middleware/access.ts';
 import { accessLog } from './middleware/access-log.ts';
-import { body, bodyLimit } from './middleware/body.ts';
+import { body } from './middleware/body.ts';
+import { bodyLimit } from './middleware/body-limit.ts';
+import { contentEncoding } from './middleware/content-encoding.ts';
 import { correlationId } from './middleware/correlation-id.ts';
 import { cors } from './middleware/cors.ts';
 import { edgeSecret } from './middleware/edge-secret.ts';
@@ -41,12 +42,13 @@ const readOrLog = (env?: Environment): { config: Config; isBroken: boolean } => 
   }
 };
 
+/** What a body may have once it is decoded, where no other limit is set: as much as Lambda takes of one. */
+const DECODED_BYTES = 6 * 1024 * 1024;
+
 export interface GatewayOptions {
   /** Default: `process.env`. */
   readonly env?: Environment;
-  /** Wired in by the functions whose endpoints take forms: the parser is a third of a bundle. */
-  readonly peekFields?: PeekFields;
-  /** Likewise by those whose endpoints take uploads. */
+  /** Wired in by the functions whose endpoints take uploads. */
   readonly uploading?: {
     readonly createUploads: typeof CreateUploads;
     readonly createTakeUploads: typeof CreateTakeUploads;
@@ -59,7 +61,7 @@ export interface GatewayOptions {
  * @param family which of the functions this is; a function serves its own family's endpoints and no other.
  * @returns the handler to export, for a function URL with `InvokeMode: RESPONSE_STREAM`.
  */
-export const createGateway = (family: Family, { env, peekFields, uploading }: GatewayOptions = {}) => {
+export const createGateway = (family: Family, { env, uploading }: GatewayOptions = {}) => {
   const { config, isBroken } = readOrLog(env);
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
@@ -81,7 +83,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
       ? undefined
       : uploading?.createUploads({ bucket, maxBytes, env: config.aws, send: upstream.send });
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
-  const infer = withFallback(createInference({ config, router, upstream, ask, peekFields, uploads, takeUploads }));
+  const infer = withFallback(createInference({ config, router, upstream, ask, uploads, takeUploads }));
 
   const accessOptions = {
     source,
@@ -101,6 +103,7 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
     return infer({ endpoint, params }, request, snapshot);
   };
 
+  const bodySize = { maxBytes: config.maxBodyBytes ?? DECODED_BYTES, uploadMaxBytes: uploads?.maxBytes };
   const run = createStack(
     [
       accessLog({ family, service: config.serviceName }),
@@ -109,7 +112,8 @@ export const createGateway = (family: Family, { env, peekFields, uploading }: Ga
       ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
       access(accessOptions),
       knownEndpoint(family),
-      ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(config.maxBodyBytes, uploads?.maxBytes)]),
+      ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(bodySize)]),
+      contentEncoding(bodySize),
       body(uploads !== undefined),
       nodeHeader(),
       errorHandler(),

@@ -40,7 +40,9 @@ export interface ForwardedEndpoint extends Common {
   readonly kind: 'forwarded';
   readonly input: 'json' | 'multipart';
   /** The field that names the model. */
-  readonly modelField: 'model' | 'model_id' | 'name';
+  readonly modelField: 'model' | 'model_id';
+  /** Names it where that one does not. Default: `model`. */
+  readonly otherModelField?: 'name';
   /** Fields the gateway itself must be able to read. */
   readonly required?: Readonly<Record<string, 'array'>>;
   /** What the endpoint streams as, where it streams text; other streams are bytes. */
@@ -49,7 +51,7 @@ export interface ForwardedEndpoint extends Common {
   readonly streamsByDefault?: boolean;
   /** Reads what the affinity keys are made of. */
   readonly prefix?: (body: Readonly<Record<string, unknown>>) => Prefix | undefined;
-  /** Set in a JSON body where the client left them out. */
+  /** Set in a JSON body where the client left them out, for engines that keep what they make (`Engine.keepsFiles`). */
   readonly defaults?: Readonly<Record<string, string>>;
   /**
    * Fields that may name an upload in place of a file, and the part each becomes. Where there are any, and uploads are

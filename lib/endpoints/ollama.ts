@@ -34,9 +34,9 @@ const tag = ({ id }: CatalogEntry) => ({
   details: DETAILS,
 });
 
-/** `name` is what `model` was called before. */
+/** `name` is what `model` was called before: Ollama reads it where `model` is empty. */
 const nameOf = ({ model, name }: Readonly<Record<string, unknown>>): string => {
-  const asked = model ?? name;
+  const asked = model || name;
   return typeof asked === 'string' ? asked : '';
 };
 
@@ -55,7 +55,7 @@ const show: ForwardedEndpoint = {
   ...forwarded,
   operation: 'ollama_show',
   paths: ['/api/show'],
-  modelField: 'name',
+  otherModelField: 'name',
   check: (body) => {
     if (!nameOf(body)) throw new InvalidRequestError("'model' must name a model.", 'model');
   },

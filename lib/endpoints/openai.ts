@@ -13,7 +13,7 @@ const common = {
 } as const;
 
 const refuseState = (body: Readonly<Record<string, unknown>>) => {
-  const needsState = ['previous_response_id', 'background'].find((field) => body[field]);
+  const needsState = ['previous_response_id', 'conversation', 'background'].find((field) => body[field]);
   if (!needsState) return;
   throw new InvalidRequestError(
     `'${needsState}' needs state kept on one worker, and this gateway spreads requests over many. Send the whole conversation in 'input' instead.`,

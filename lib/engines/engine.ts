@@ -66,6 +66,10 @@ export interface Engine {
   readModels(body: string): readonly string[] | undefined;
   /** Where load can be read, the cheapest first. Empty: this engine reports none. */
   readonly loadSources: readonly LoadSource[];
+  /** It goes by `?model=` where the body names no model. */
+  readonly readsModelFromQuery?: true;
+  /** What it makes (images, videos) it answers as URLs on its own disk, unless it is asked for another form. */
+  readonly keepsFiles?: true;
   /** How a registrar finds out that a worker runs this engine; any one match is enough. */
   readonly signs: readonly Sign[];
 }

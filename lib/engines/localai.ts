@@ -14,6 +14,8 @@ export const localai: Engine = {
   modelsPath: '/v1/models',
   readModels: readOpenAIModels,
   loadSources: [],
+  readsModelFromQuery: true,
+  keepsFiles: true,
   signs: [
     {
       path: '/.well-known/localai.json',

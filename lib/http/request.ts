@@ -10,9 +10,16 @@ export interface HttpRequest {
   readonly cookies: readonly string[];
   /** Text or base64 as delivered; after the JSON parser, the parsed value. */
   body: unknown;
-  readonly isBase64Encoded: boolean;
+  isBase64Encoded: boolean;
   /** The body's bytes; decoded when first asked for. */
-  bytes(): Buffer;
+  bytes: () => Buffer;
   readonly sourceIp: string;
   readonly host: string;
 }
+
+/** Gives a request another body, as the platform would have delivered it. */
+export const setBody = (request: HttpRequest, bytes: Buffer): void => {
+  request.bytes = () => bytes;
+  request.body = bytes.toString('base64');
+  request.isBase64Encoded = true;
+};

@@ -91,7 +91,7 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
         ...toWorker(request, worker.apiKey),
         ...(inference.contentType === undefined ? {} : { 'content-type': inference.contentType }),
       },
-      body: inference.body,
+      body: inference.bodyFor(worker),
       signal: controller.signal,
     });
     const { headers } = response;

@@ -19,7 +19,9 @@ const NOT_TO_WORKER = new Set([
   ...HOP_BY_HOP,
   'authorization',
   'x-api-key',
+  'api-key',
   'xi-api-key',
+  'x-goog-api-key',
   'cookie',
   'host',
   'content-length',
@@ -70,7 +72,7 @@ export const toWorker = (
   workerKey: string | undefined,
 ): Record<string, string> => {
   const named = namedByConnection(request.headers.connection);
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(request.headers)) {
     if (NOT_TO_WORKER.has(name) || NOT_TO_WORKER_PREFIX.test(name) || named.has(name)) continue;
     if (isFieldValue(value)) headers[name] = value;
@@ -87,7 +89,7 @@ export const toWorker = (
 /** The worker's end-to-end headers, without those a client must not see. A value that could not stand in a header is left out. */
 export const toClient = (from: IncomingHttpHeaders): Record<string, string> => {
   const named = namedByConnection(from.connection);
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(from)) {
     if (NOT_TO_CLIENT.has(name) || NOT_TO_CLIENT_PREFIX.test(name) || named.has(name)) continue;
     const text = Array.isArray(value) ? value.join(', ') : value;

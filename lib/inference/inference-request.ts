@@ -1,20 +1,16 @@
 import type { ForwardedEndpoint, Prefix } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { engineOf } from '../engines/index.ts';
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
-import { replaceFields as replaceJsonFields } from '../http/json-body.ts';
-import { type Fields, isForm, type PeekFields, replaceFields as replaceFormFields } from '../http/multipart.ts';
+import { type Fields, isForm, parseForm, readFields, withFields } from '../http/form.ts';
+import { replaceFields } from '../http/json-body.ts';
+import { modelIn, targetQuery, withModel, withoutCredentials } from '../http/query.ts';
 import type { StreamedBody } from '../upstream/streamed-body.ts';
-import { sameModel } from '../worker.ts';
+import type { Worker } from '../worker.ts';
+import { type Changes, nameModel } from './model-naming.ts';
 import type { TakeUploads } from './uploaded-files.ts';
 
 type Body = Readonly<Record<string, unknown>>;
-
-/** What only functions need whose endpoints take forms. */
-export interface FormMeans {
-  readonly peekFields?: PeekFields | undefined;
-  /** Left out: files come in the request and nowhere else. */
-  readonly takeUploads?: TakeUploads | undefined;
-}
 
 /** One request for a worker, with all that routing needs of it. */
 export interface InferenceRequest {
@@ -24,10 +20,13 @@ export interface InferenceRequest {
   /** What the worker is asked for: the alias's target, or the same. */
   readonly servedModel: string | undefined;
   readonly stream: boolean;
-  /** Canonical path with the raw query. */
+  /** Canonical path with the client's query. */
   readonly path: string;
+  /** The client's own bytes, with a model alias resolved; or the form that its uploads were put into. */
   readonly body: Uint8Array | StreamedBody;
-  /** Where the body is not the client's own: its type. */
+  /** @returns the same, with what the engine of one worker has to be told besides. */
+  bodyFor(worker: Pick<Worker, 'engine'>): Uint8Array | StreamedBody;
+  /** What the body is, where the client may have called it something else. */
   readonly contentType?: string;
   /** Deletes the uploads it named, unless they are to be kept; for when the worker is done with them. */
   readonly forgetUploads?: () => Promise<void>;
@@ -36,6 +35,17 @@ export interface InferenceRequest {
   readonly session: string | undefined;
   /** The parsed JSON body, or the text fields of a multipart body. */
   readonly fields: Body;
+}
+
+export interface ReadOptions {
+  readonly endpoint: ForwardedEndpoint;
+  /** The path's parameters. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly request: GatewayRequest;
+  /** Alias -> served model. */
+  readonly aliases: Readonly<Record<string, string>>;
+  /** Left out: files come in the request and nowhere else. */
+  readonly takeUploads?: TakeUploads | undefined;
 }
 
 const optional = (body: Body, field: string, type: 'string' | 'boolean'): unknown => {
@@ -59,11 +69,10 @@ const readJson = (endpoint: ForwardedEndpoint, body: unknown): Body => {
 };
 
 /** A multipart boolean is text. */
-const readForm = async (contentType: string, bytes: Buffer, peekFields: PeekFields | undefined): Promise<Body> => {
-  if (!peekFields) throw new Error('this function takes forms and was given nothing to read them with');
-  const fields: Fields = await peekFields(contentType, bytes);
-  return { ...fields, ...(fields.stream === undefined ? {} : { stream: /^(true|1)$/i.test(fields.stream) }) };
-};
+const withStream = (fields: Fields): Body => ({
+  ...fields,
+  ...(fields.stream === undefined ? {} : { stream: /^(true|1)$/i.test(fields.stream) }),
+});
 
 /** A parameter becomes one segment of the worker's path; nothing in it may change which path that is. */
 const canonicalPath = (endpoint: ForwardedEndpoint, params: Readonly<Record<string, string>>): string =>
@@ -73,54 +82,64 @@ const canonicalPath = (endpoint: ForwardedEndpoint, params: Readonly<Record<stri
     return encodeURIComponent(value.toWellFormed());
   });
 
-/** As sent; what may not stand in a request target (RFC 3986 3.4) is encoded, so that no client can break the line. */
-const safeQuery = (query: string): string =>
-  query && `?${query.toWellFormed().replace(/[^\x21\x22\x24-\x7e]/gu, encodeURIComponent)}`;
-
-const resolveAlias = (aliases: Readonly<Record<string, string>>, model: string): string => {
-  const alias = Object.keys(aliases).find((name) => sameModel(name, model));
-  return alias === undefined ? model : (aliases[alias] ?? model);
+/** For a form LocalAI goes by the query's model even where the form names one: it has to be the one that was routed by. */
+const agreeing = (query: string, isJson: boolean, servedModel: string | undefined): string => {
+  const inQuery = isJson ? undefined : modelIn(query);
+  return inQuery === undefined || servedModel === undefined ? query : withModel(query, servedModel);
 };
 
 /**
  * Reads what routing needs and leaves the bytes alone, unless the model has to be named differently.
- * @param params the path's parameters.
- * @param aliases alias -> served model.
- * @param means of functions whose endpoints take forms.
  * @throws {InvalidRequestError} a field is missing or of the wrong type, or the multipart body cannot be parsed.
  * @throws {GatewayError} as `takeUploads`.
  */
-export const readInferenceRequest = async (
-  endpoint: ForwardedEndpoint,
-  params: Readonly<Record<string, string>>,
-  request: GatewayRequest,
-  aliases: Readonly<Record<string, string>>,
-  { peekFields, takeUploads }: FormMeans = {},
-): Promise<InferenceRequest> => {
+export const readInferenceRequest = async (options: ReadOptions): Promise<InferenceRequest> => {
+  const { endpoint, params, request, aliases, takeUploads } = options;
   const bytes = request.bytes();
   const contentType = request.headers['content-type'] ?? '';
   const isJson = endpoint.input === 'json' || !isForm(contentType);
-  const fields = isJson ? readJson(endpoint, request.body) : await readForm(contentType, bytes, peekFields);
-  const { modelField } = endpoint;
-  const inBody = (optional(fields, modelField, 'string') ?? optional(fields, 'model', 'string')) as string | undefined;
-  const requestedModel = params.model ?? inBody;
-  const servedModel = requestedModel === undefined ? undefined : resolveAlias(aliases, requestedModel);
-  const changes = Object.fromEntries(
+  const form = isJson ? undefined : parseForm(contentType, bytes);
+  const fields = form ? withStream(readFields(form)) : readJson(endpoint, request.body);
+  const { requestedModel, servedModel, changes, changesWithoutQuery } = nameModel({
+    endpoint,
+    inPath: params.model,
+    field: (name) => optional(fields, name, 'string') as string | undefined,
+    query: request.query,
+    aliases,
+  });
+  const defaults: Changes = Object.fromEntries(
     Object.entries(isJson ? (endpoint.defaults ?? {}) : {}).filter(([field]) => fields[field] == null),
   );
-  if (servedModel !== undefined && servedModel !== inBody) {
-    changes[modelField in fields || !('model' in fields) ? modelField : 'model'] = servedModel;
-  }
-  const replace = isJson ? replaceJsonFields : replaceFormFields(contentType);
-  const body = Object.keys(changes).length === 0 ? bytes : replace(bytes, changes);
-  const uploaded = await takeUploads?.({ endpoint, request, contentType, body });
+
+  const changed = (all: Changes): Buffer => {
+    if (Object.keys(all).length === 0) return bytes;
+    return form ? withFields(form, all) : replaceFields(bytes, all);
+  };
+  const uploaded = endpoint.uploadFields
+    ? await takeUploads?.({ endpoint, request, contentType, body: changed({ ...changes, ...changesWithoutQuery }) })
+    : undefined;
+  const bodies = new Map<string, Uint8Array>();
+  const bodyFor: InferenceRequest['bodyFor'] = ({ engine }) => {
+    if (uploaded) return uploaded.body;
+    const { readsModelFromQuery, keepsFiles } = engineOf(engine);
+    const known = bodies.get(engine);
+    const body =
+      known ??
+      changed({ ...changes, ...(readsModelFromQuery ? {} : changesWithoutQuery), ...(keepsFiles ? defaults : {}) });
+    bodies.set(engine, body);
+    return body;
+  };
+
   return {
     endpoint,
     requestedModel,
     servedModel,
     stream: ((optional(fields, 'stream', 'boolean') as boolean | undefined) ?? endpoint.streamsByDefault) === true,
-    path: canonicalPath(endpoint, params) + safeQuery(request.query),
-    body,
+    path:
+      canonicalPath(endpoint, params) + targetQuery(agreeing(withoutCredentials(request.query), isJson, servedModel)),
+    body: changed(changes),
+    bodyFor,
+    ...(isJson && { contentType: 'application/json' }),
     ...uploaded,
     prefix: endpoint.prefix?.(fields),
     session:

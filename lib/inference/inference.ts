@@ -4,7 +4,6 @@ import type { Snapshot } from '../discovery/source.ts';
 import type { ForwardedEndpoint, Match } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { engineOf } from '../engines/index.ts';
-import type { PeekFields } from '../http/multipart.ts';
 import type { Reply, WriteBody } from '../http/reply.ts';
 import { keptAlive } from '../relay/kept-alive.ts';
 import type { Hints } from '../router/policies/policy.ts';
@@ -25,8 +24,6 @@ export interface InferenceParts {
   readonly router: Router;
   readonly upstream: Upstream;
   readonly ask: Ask;
-  /** Only where endpoints take forms. */
-  readonly peekFields?: PeekFields | undefined;
   /** Only where uploads are on. */
   readonly uploads?: Uploads | undefined;
   readonly takeUploads?: TakeUploads | undefined;
@@ -91,7 +88,9 @@ export const createInference = (parts: InferenceParts) => {
    * @throws {GatewayError} in words for the client, before the first byte.
    */
   return async ({ endpoint, params }: Asked, request: GatewayRequest, snapshot: Snapshot): Promise<Reply> => {
-    const inference = await readInferenceRequest(endpoint, params, request, snapshot.aliases, parts);
+    const { aliases } = snapshot;
+    const { takeUploads } = parts;
+    const inference = await readInferenceRequest({ endpoint, params, request, aliases, takeUploads });
     if (request.record)
       Object.assign(request.record, { requestedModel: inference.requestedModel, servedModel: inference.servedModel });
     const attempts = start(inference, request, snapshot);

@@ -1,9 +1,9 @@
 import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { InvalidRequestError } from '../errors.ts';
-import { type FormPart, joinForm, splitForm, textPart } from '../http/form-parts.ts';
+import { type FormPart, isForm, parseForm, textOf } from '../http/form.ts';
+import { joinForm, textPart, type WholePart, wholePart } from '../http/form-body.ts';
 import { parseExact } from '../http/json-body.ts';
-import { isForm } from '../http/multipart.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { StreamedBody } from '../upstream/streamed-body.ts';
 
@@ -22,7 +22,7 @@ interface Reference {
 interface Taken {
   readonly references: readonly Reference[];
   /** Everything else, as parts. */
-  readonly rest: readonly FormPart[];
+  readonly rest: readonly WholePart[];
   /** Whether the upload outlives this request. */
   readonly keep: boolean;
 }
@@ -35,22 +35,24 @@ const targetOf = (fields: UploadFields, name: string): string | undefined =>
 const isTrue = (value: unknown): boolean => value === true || /^(?:true|1)$/i.test(String(value));
 
 const takeFromForm = (contentType: string, body: Buffer, fields: UploadFields): Taken => {
-  const parts = splitForm(contentType, body);
-  const partOf = ({ name }: FormPart) => targetOf(fields, name.replace(/\[\]$/, ''));
-  const textOf = ({ content }: FormPart) => Buffer.from(content).toString();
+  const form = parseForm(contentType, body);
+  const targetOfPart = ({ name }: FormPart) => targetOf(fields, name?.replace(/\[\]$/, '') ?? '');
   return {
-    references: parts.flatMap((part) => {
-      const target = partOf(part);
+    references: form.parts.flatMap((part) => {
+      const target = targetOfPart(part);
+      const { name: field = '' } = part;
       if (target === undefined) return [];
-      return [{ id: textOf(part), field: part.name, part: part.name.endsWith('[]') ? `${target}[]` : target }];
+      return [{ id: textOf(form, part), field, part: field.endsWith('[]') ? `${target}[]` : target }];
     }),
-    rest: parts.filter((part) => partOf(part) === undefined && part.name !== 'keep'),
-    keep: parts.some((part) => part.name === 'keep' && isTrue(textOf(part))),
+    rest: form.parts
+      .filter((part) => targetOfPart(part) === undefined && part.name !== 'keep')
+      .map((part) => wholePart(form, part)),
+    keep: form.parts.some((part) => part.name === 'keep' && isTrue(textOf(form, part))),
   };
 };
 
 /** A JSON value as a form says it: lists as repeated `name[]`, as OpenAI's clients do. */
-const toParts = ([name, value]: readonly [string, unknown]): FormPart[] => {
+const toParts = ([name, value]: readonly [string, unknown]): WholePart[] => {
   if (value === null) return [];
   if (Array.isArray(value)) return value.flatMap((item) => toParts([`${name}[]`, item]));
   return [textPart(name, typeof value === 'string' ? value : JSON.stringify(value))];

@@ -22,7 +22,7 @@ export const access = ({ source, allowAnonymous }: AccessOptions): Middleware =>
     const level = request.match?.endpoint.access ?? 'key';
     if (level === 'none' || request.method === 'OPTIONS') return;
     request.snapshot = await source.current(request.deadline.signal);
-    authorize(request, request.snapshot, level, allowAnonymous);
+    authorize(request, { snapshot: request.snapshot, access: level, allowAnonymous });
   },
 });
 
@@ -38,7 +38,7 @@ export const usableSnapshot = async (
   if (!isConfigured) throw new UnavailableError('No workers are configured.', { retryAfter: 30 });
   // Whoever showed a key has a snapshot already; `/readyz` asks for nobody in particular.
   const hasKey = snapshot.apiKeys.some((key) => key !== noKey);
-  if (!request.snapshot && !hasKey && !isOpen(snapshot, 'key', allowAnonymous)) {
+  if (!request.snapshot && !hasKey && !isOpen({ snapshot, access: 'key', allowAnonymous })) {
     throw new UnavailableError('No usable API key is configured, so nobody may call.', { retryAfter: 30 });
   }
   return snapshot;

@@ -11,10 +11,25 @@ const cookieToken = (request: GatewayRequest): string | undefined => {
     ?.slice('token='.length);
 };
 
+/** After `Bearer`, or alone: some clients leave the scheme out. Another scheme's credentials are no key. */
+const authorizationKey = (value = ''): string | undefined => {
+  const [scheme = '', ...rest] = value.trim().split(/\s+/);
+  const isBearer = scheme.toLowerCase() === 'bearer';
+  if (rest.length === 0) return isBearer ? undefined : scheme;
+  return isBearer ? value.trim().slice(scheme.length).trim() : undefined;
+};
+
 /** The first of the places a key may stand in that holds one (CONTRACT.md 7). */
 const presentedKey = (request: GatewayRequest): string | undefined => {
-  const bearer = /^Bearer\s+(.+)$/i.exec(request.headers.authorization ?? '')?.[1]?.trim();
-  return bearer || request.headers['x-api-key'] || request.headers['xi-api-key'] || cookieToken(request) || undefined;
+  const { headers } = request;
+  return (
+    authorizationKey(headers.authorization) ||
+    headers['x-api-key'] ||
+    headers['api-key'] ||
+    headers['xi-api-key'] ||
+    cookieToken(request) ||
+    undefined
+  );
 };
 
 /** Digests are compared all, each in constant time: neither the place of a match nor its length shows. */
@@ -29,21 +44,22 @@ const isAmong = (key: string, digests: readonly string[]): boolean => {
   return found;
 };
 
+export interface Door {
+  readonly snapshot: Snapshot;
+  /** Whose key opens it. */
+  readonly access: 'key' | 'admin';
+  /** `GATEWAY_ALLOW_ANONYMOUS`. */
+  readonly allowAnonymous: boolean;
+}
+
 /** Whether anybody may call without a key: allowed by the operator, and no key is known that would close it. */
-export const isOpen = (snapshot: Snapshot, access: 'key' | 'admin', allowAnonymous: boolean): boolean =>
+export const isOpen = ({ snapshot, access, allowAnonymous }: Door): boolean =>
   allowAnonymous && snapshot.apiKeys.length === 0 && (access === 'key' || snapshot.adminKeys.length === 0);
 
-/**
- * @param access `admin` for `GET /api/nodes`.
- * @throws {UnauthorizedError} no key, a wrong one, or none configured at all: closed.
- */
-export const authorize = (
-  request: GatewayRequest,
-  snapshot: Snapshot,
-  access: 'key' | 'admin',
-  allowAnonymous: boolean,
-): void => {
-  if (isOpen(snapshot, access, allowAnonymous)) return;
+/** @throws {UnauthorizedError} no key, a wrong one, or none configured at all: closed. */
+export const authorize = (request: GatewayRequest, door: Door): void => {
+  if (isOpen(door)) return;
+  const { snapshot, access } = door;
   const key = presentedKey(request);
   if (key === undefined) {
     throw new UnauthorizedError('An API key is required: send it as Authorization: Bearer or x-api-key.');

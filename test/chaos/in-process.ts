@@ -1,7 +1,6 @@
 import '../support/quiet.ts';
 import type { Family } from '../../lib/endpoints/family.ts';
 import { createGateway } from '../../lib/gateway.ts';
-import { peekFields } from '../../lib/http/multipart.ts';
 import { type Capture, installAwslambda, invokeStreaming } from '../support/awslambda.ts';
 
 /** A request as a function URL hands it over, payload format 2.0; only what the gateway reads. */
@@ -29,7 +28,6 @@ export const createFunction = (family: Family, workers: readonly { id: string; u
       GATEWAY_IDLE_TIMEOUT_SECONDS: '5',
       LOCALAI_WORKERS: JSON.stringify(workers.map((worker) => ({ ...worker, models: ['*'] }))),
     },
-    peekFields,
   });
   return ({ method, path, query, headers, cookies, body }: UrlRequest): Promise<Capture> => {
     const event = {

@@ -35,7 +35,9 @@ describe('where a key may stand', () => {
   test.each([
     ['authorization', `Bearer ${key}`],
     ['authorization', `bearer ${key}`],
+    ['authorization', key],
     ['x-api-key', key],
+    ['api-key', key],
     ['xi-api-key', key],
     ['cookie', `token=${key}`],
     ['cookie', `a=b; token=${key}; c=d`],
@@ -45,6 +47,18 @@ describe('where a key may stand', () => {
     expect(JSON.stringify(seen?.rawHeaders)).not.toContain(key);
     expect(seen?.headers.authorization).toBe('Bearer worker-secret');
   });
+
+  test.each(['key', 'api_key', 'API-Key', 'ap%69_key'])(
+    'not in the query as %s, and there it does not reach the worker',
+    async (name) => {
+      const query = `beta=true&${name}=${key}`;
+      const body = operation('chat').body(model);
+      expect((await gateway.fetch(`/v1/chat/completions?${query}`, { body })).status).toBe(401);
+      const headers = { 'api-key': key };
+      expect((await gateway.fetch(`/v1/chat/completions?${query}`, { headers, body })).status).toBe(200);
+      expect(worker.requests[0]?.path).toBe('/v1/chat/completions?beta=true');
+    },
+  );
 
   test('any of several keys', async () => {
     expect((await ask({ authorization: 'Bearer sk-two' })).status).toBe(200);
@@ -72,6 +86,7 @@ describe('a wrong key', () => {
     const received = await ask(headers);
     expectErrorIn('openai', received);
     expect([received.status, received.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+    expect(received.headers['x-should-retry']).toBe('false');
     expect(worker.requests).toHaveLength(0);
   });
 

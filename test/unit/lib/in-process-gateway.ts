@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, jest } from '@jest/globals';
 import type { Family } from '../../../lib/endpoints/family.ts';
 import { createGateway } from '../../../lib/gateway.ts';
-import { peekFields } from '../../../lib/http/multipart.ts';
 import { type Capture, type InvokeOptions, installAwslambda, invokeStreaming } from '../../support/awslambda.ts';
 import type { StandIn } from '../../support/stand-in-worker.ts';
 
@@ -95,7 +94,6 @@ export const createInProcessGateway = (
       ...(settings && { LOCALAI_WORKERS: JSON.stringify(settings) }),
       ...env,
     },
-    peekFields,
   });
   const invoke: InProcessGateway['invoke'] = async (path, asking, options) =>
     invokeStreaming(handler, await urlEvent(path, asking), options);

@@ -143,6 +143,7 @@ export const inferenceFor = (path: string): InferenceRequest => ({
   stream: true,
   path,
   body: Buffer.from('{}'),
+  bodyFor: () => Buffer.from('{}'),
   prefix: undefined,
   session: undefined,
   fields: {},

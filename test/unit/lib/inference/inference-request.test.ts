@@ -1,8 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ForwardedEndpoint } from '../../../../lib/endpoints/endpoint.ts';
 import { findEndpoint } from '../../../../lib/endpoints/index.ts';
-import { peekFields } from '../../../../lib/http/multipart.ts';
 import { readInferenceRequest } from '../../../../lib/inference/inference-request.ts';
 import { operations, pathOf } from '../../../support/operations.ts';
 import type { Asking } from '../in-process-gateway.ts';
@@ -16,9 +14,8 @@ const read = async (path: string, asking: Asking, aliases: Record<string, string
   const request = await requestFor(path, asking);
   request.deadline.clear();
   if (text !== undefined) request.body = JSON.parse(text);
-  const inference = await readInferenceRequest(match.endpoint as ForwardedEndpoint, match.params, request, aliases, {
-    peekFields,
-  });
+  const { endpoint, params } = match;
+  const inference = await readInferenceRequest({ endpoint, params, request, aliases });
   return { inference, request };
 };
 
@@ -82,6 +79,26 @@ describe('the model', () => {
     expect(JSON.parse(inference.body.toString())).toEqual({ model: 'c', text: '' });
   });
 
+  test('is the path’s, else the body’s, else the query’s', async () => {
+    const query = 'model=c';
+    const model = async (path: string, body: object) => (await read(path, { body, query })).inference.requestedModel;
+    expect(await model('/v1/engines/a/completions', { model: 'b', prompt: '' })).toBe('a');
+    expect(await model('/v1/completions', { model: 'b', prompt: '' })).toBe('b');
+    expect(await model('/v1/completions', { prompt: '' })).toBe('c');
+    expect(await model('/v1/completions', { model: '', prompt: '' })).toBe('c');
+  });
+
+  test.each<[object, string, object]>([
+    [{ model: 'a', name: 'b' }, 'a', { model: 'z', name: 'b' }],
+    [{ model: '', name: 'a' }, 'a', { model: '', name: 'z' }],
+    [{ name: 'a' }, 'a', { name: 'z' }],
+    [{ model: 'a', name: 'a' }, 'a', { model: 'z', name: 'z' }],
+  ])('of /api/show is read as Ollama reads it: %j', async (body, model, aliased) => {
+    expect((await read('/api/show', { body })).inference.requestedModel).toBe(model);
+    const { inference } = await read('/api/show', { body }, { a: 'z' });
+    expect(JSON.parse(inference.body.toString())).toEqual(aliased);
+  });
+
   test.each([{}, { model: '' }, { model: null }])('may be missing: %j', async (named) => {
     const { inference } = await read(chat, { body: { ...named, messages: [] } });
     expect([inference.requestedModel, inference.servedModel]).toEqual([undefined, undefined]);
@@ -126,6 +143,16 @@ describe('the path', () => {
     },
   );
 
+  test.each([
+    ['key=k&beta=true', '?beta=true'],
+    ['beta=true&api_key=k&x=1', '?beta=true&x=1'],
+    ['%6bey=k&API%5FKEY=k&api-key=k&access_token=k', ''],
+    ['monkey=k&keys=1&a=key', '?monkey=k&keys=1&a=key'],
+    ['a&&b=%zz;key=x', '?a&&b=%zz;key=x'],
+  ])('of the query %s the worker sees %j', async (query, expected) => {
+    expect((await read(chat, { body: { messages: [] }, query })).inference.path).toBe(chat + expected);
+  });
+
   test.each(['..', '.', 'a%2Fb', 'a%5Cb', '%2e%2e', 'a%00b', 'a%0d%0ab'])(
     'a voice cannot leave its place: %s',
     async (voice) => {
@@ -154,34 +181,108 @@ describe('what the gateway needs', () => {
     [chat, { messages: [], stream: 'true' }, 'stream'],
     ['/v1/responses', { input: 'x', previous_response_id: 'resp_1' }, 'previous_response_id'],
     ['/v1/responses', { input: 'x', background: true }, 'background'],
+    ['/v1/responses', { input: 'x', conversation: 'conv_1' }, 'conversation'],
+    ['/v1/responses', { input: 'x', conversation: { id: 'conv_1' } }, 'conversation'],
   ])('%s %j: 400 that names the field', async (path, body, param) => {
     await expect(read(path, { body })).rejects.toMatchObject({ status: 400, param });
   });
 
-  test.each([{ previous_response_id: null }, { background: false }])('%j needs no state', async (field) => {
-    await expect(read('/v1/responses', { body: { input: 'x', ...field } })).resolves.toBeDefined();
-  });
+  test.each([{ previous_response_id: null }, { background: false }, { conversation: null }])(
+    '%j needs no state',
+    async (field) => {
+      await expect(read('/v1/responses', { body: { input: 'x', ...field } })).resolves.toBeDefined();
+    },
+  );
 });
 
-describe('images', () => {
+describe('what an engine has to be told', () => {
   const path = '/v1/images/generations';
+  const sent = async (engine: string, to: string, asking: Asking, aliases?: Record<string, string>) => {
+    const { inference, request } = await read(to, asking, aliases);
+    const body = inference.bodyFor({ engine }) as Buffer;
+    return { inference, body, isOwn: body === request.bytes(), json: () => JSON.parse(body.toString()) };
+  };
+  const others = ['vllm', 'llamacpp', 'ollama', 'openai'];
 
-  test('the client did not choose: b64_json is asked for', async () => {
-    const { inference } = await read(path, { body: { prompt: 'x', seed: 1 } });
-    expect(JSON.parse(inference.body.toString())).toEqual({ prompt: 'x', seed: 1, response_format: 'b64_json' });
+  test('the client did not choose a form of image: LocalAI is asked for b64_json, nobody else', async () => {
+    const body = { prompt: 'x', seed: 1 };
+    expect((await sent('localai', path, { body })).json()).toEqual({ ...body, response_format: 'b64_json' });
+    for (const engine of others) expect((await sent(engine, path, { body })).isOwn).toBe(true);
   });
 
   test.each(['url', 'b64_json'])('it chose %s: its bytes stay', async (response_format) => {
-    const { inference, request } = await read(path, { body: { prompt: 'x', response_format } });
-    expect(inference.body).toEqual(request.bytes());
+    expect((await sent('localai', path, { body: { prompt: 'x', response_format } })).isOwn).toBe(true);
   });
 
   test('a form is not touched', async () => {
     const form = new FormData();
     form.append('image', new Blob(['PNG']), 'a.png');
     form.append('prompt', 'x');
-    const { inference, request } = await read('/v1/images/inpainting', { body: form });
-    expect(inference.body).toEqual(request.bytes());
+    expect((await sent('localai', '/v1/images/inpainting', { body: form })).isOwn).toBe(true);
+  });
+
+  test('a second worker of an engine gets the same bytes', async () => {
+    const { inference, body } = await sent('localai', path, { body: { prompt: 'x' } });
+    expect(inference.bodyFor({ engine: 'localai' })).toBe(body);
+  });
+
+  test('a model that only the query names: LocalAI reads it there, to others it is said', async () => {
+    const asking = { body: { messages: [] }, query: 'beta=true&model=Qwen%2FQwen3&x=%zz' };
+    const localai = await sent('localai', chat, asking);
+    expect(localai.isOwn).toBe(true);
+    expect(localai.inference).toMatchObject({ servedModel: 'Qwen/Qwen3', path: `${chat}?${asking.query}` });
+    for (const engine of others) {
+      expect((await sent(engine, chat, asking)).json()).toEqual({ messages: [], model: 'Qwen/Qwen3' });
+    }
+  });
+
+  test('an alias in the query: the body says the model', async () => {
+    const { json } = await sent('localai', chat, { body: { messages: [] }, query: 'model=a' }, { a: 'b' });
+    expect(json()).toEqual({ messages: [], model: 'b' });
+  });
+
+  const transcription = (model?: string) => {
+    const form = new FormData();
+    form.append('file', new Blob(['RIFF']), 'a.wav');
+    if (model !== undefined) form.append('model', model);
+    return form;
+  };
+  const modelOf = async (body: Buffer, type = /--([^\r]*)/.exec(body.toString())?.[1]) =>
+    (
+      await new Response(new Uint8Array(body), {
+        headers: { 'content-type': `multipart/form-data; boundary=${type}` },
+      }).formData()
+    ).get('model');
+
+  test.each<[string | undefined, string, Record<string, string>, string, string | null, string | null]>([
+    ['a', 'model=b', {}, 'model=a', 'a', 'a'],
+    ['a', 'x=1&mode%6c=b&model=c', { a: 'd' }, 'x=1&model=d&model=d', 'd', 'd'],
+    [undefined, 'model=b', {}, 'model=b', null, 'b'],
+    [undefined, 'model=b', { b: 'c' }, 'model=c', 'c', 'c'],
+    ['a', 'model=', {}, 'model=a', 'a', 'a'],
+  ])('a form of %j with the query %s', async (model, query, aliases, toWorker, forLocalAI, forOthers) => {
+    const to = '/v1/audio/transcriptions';
+    const { inference, body } = await sent('localai', to, { body: transcription(model), query }, aliases);
+    if (query !== 'model=') expect(inference.path).toBe(`${to}?${toWorker}`);
+    expect(await modelOf(body)).toBe(forLocalAI);
+    expect(await modelOf((await sent('vllm', to, { body: transcription(model), query }, aliases)).body)).toBe(
+      forOthers,
+    );
+  });
+});
+
+describe('what the body is', () => {
+  test('read as JSON: JSON, whatever the client called it', async () => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    expect((await read('/api/chat', { body: '{"model":"m"}', headers })).inference.contentType).toBe(
+      'application/json',
+    );
+  });
+
+  test('a form: as the client says', async () => {
+    const form = new FormData();
+    form.append('file', new Blob(['RIFF']), 'a.wav');
+    expect((await read('/v1/audio/transcriptions', { body: form })).inference).not.toHaveProperty('contentType');
   });
 });
 

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import { audioEndpoints } from '../../../../lib/endpoints/audio.ts';
 import type { ForwardedEndpoint } from '../../../../lib/endpoints/endpoint.ts';
 import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
-import { peekFields } from '../../../../lib/http/multipart.ts';
 import { readInferenceRequest } from '../../../../lib/inference/inference-request.ts';
 import { createTakeUploads } from '../../../../lib/inference/uploaded-files.ts';
 import type { StoredFile, Uploads } from '../../../../lib/uploads/uploads.ts';
@@ -50,8 +49,9 @@ const requestOf = (contentType: string, bytes: Buffer, body?: unknown): GatewayR
 
 const read = async (request: GatewayRequest) => {
   const { takeUploads, asked, removed } = setUp();
-  const means = { peekFields, takeUploads };
-  const inference = await readInferenceRequest(transcription, {}, request, { whisper: 'whisper-1' }, means);
+  const aliases = { whisper: 'whisper-1' };
+  const options = { endpoint: transcription, params: {}, request, aliases, takeUploads };
+  const inference = await readInferenceRequest(options);
   return { inference, asked, removed };
 };
 
@@ -102,6 +102,7 @@ test('a form that carries its file keeps its bytes', async () => {
   const request = await multipart({ model: 'whisper-1', file: new Blob(['sound']) });
   const { inference, asked } = await read(request);
   expect(inference.body).toBe(request.bytes());
+  expect(inference.bodyFor({ engine: 'vllm' })).toBe(inference.body);
   expect(inference).not.toHaveProperty('contentType');
   expect(asked).toEqual([]);
 });

@@ -25,7 +25,7 @@ const isAllowed = async (
   const request = await requestFor('/v1/models', asking);
   request.deadline.clear();
   try {
-    authorize(request, snapshot, access, allowAnonymous);
+    authorize(request, { snapshot, access, allowAnonymous });
     return true;
   } catch (error) {
     expect(error).toBeInstanceOf(UnauthorizedError);
@@ -37,7 +37,9 @@ describe('where a key may stand', () => {
   test.each<[string, Asking]>([
     ['Authorization: Bearer', { headers: { authorization: 'Bearer good' } }],
     ['in any case', { headers: { authorization: 'bearer  good ' } }],
+    ['Authorization alone', { headers: { authorization: ' good' } }],
     ['x-api-key', { headers: { 'x-api-key': 'good' } }],
+    ['api-key', { headers: { 'api-key': 'good' } }],
     ['xi-api-key', { headers: { 'xi-api-key': 'good' } }],
     ['cookie token of the event', { cookies: ['a=b', 'token=good'] }],
     ['cookie token of the header', { headers: { cookie: 'a=b; token=good; c=d' } }],
@@ -49,6 +51,7 @@ describe('where a key may stand', () => {
   test.each<[string, Asking]>([
     ['nowhere', {}],
     ['in another scheme', { headers: { authorization: 'Basic good' } }],
+    ['behind a word', { headers: { authorization: 'Bearer Bearer good' } }],
     ['in another cookie', { cookies: ['mytoken=good', 'token2=good'] }],
     ['in the query', { query: 'token=good&api_key=good' }],
     ['empty', { headers: { authorization: 'Bearer ', 'x-api-key': '' }, cookies: ['token='] }],
@@ -59,6 +62,26 @@ describe('where a key may stand', () => {
     expect(await isAllowed({ headers: { authorization: 'Bearer bad', 'x-api-key': 'good' } }, keys)).toBe(false);
     expect(await isAllowed({ headers: { 'x-api-key': 'bad', 'xi-api-key': 'good' } }, keys)).toBe(false);
     expect(await isAllowed({ headers: { 'xi-api-key': 'good' }, cookies: ['token=bad'] }, keys)).toBe(true);
+    const inOrder = ['authorization', 'x-api-key', 'api-key', 'xi-api-key'];
+    for (const [at, name] of inOrder.entries()) {
+      const after = Object.fromEntries(inOrder.slice(at + 1).map((later) => [later, 'bad']));
+      expect([name, await isAllowed({ headers: { [name]: 'good', ...after } }, keys)]).toEqual([name, true]);
+      const before = Object.fromEntries(inOrder.slice(0, at).map((earlier) => [earlier, 'bad']));
+      if (at > 0) expect(await isAllowed({ headers: { ...before, [name]: 'good' } }, keys)).toBe(false);
+    }
+  });
+
+  test('a scheme without a key, or another scheme, is none: the next place counts', async () => {
+    for (const authorization of [
+      '',
+      'Bearer',
+      'Bearer ',
+      'Basic dXNlcjpwYXNz',
+      'AWS4-HMAC-SHA256 Credential=x, Signature=y',
+    ]) {
+      const headers = { authorization, 'x-api-key': 'good' };
+      expect([authorization, await isAllowed({ headers }, snapshotWith(['good']))]).toEqual([authorization, true]);
+    }
   });
 });
 
@@ -100,8 +123,8 @@ describe('admin endpoints', () => {
   });
 
   test('are open where anonymous access is', () => {
-    expect(isOpen(snapshotWith([]), 'admin', true)).toBe(true);
-    expect(isOpen(snapshotWith(['user']), 'admin', true)).toBe(false);
+    expect(isOpen({ snapshot: snapshotWith([]), access: 'admin', allowAnonymous: true })).toBe(true);
+    expect(isOpen({ snapshot: snapshotWith(['user']), access: 'admin', allowAnonymous: true })).toBe(false);
   });
 });
 
@@ -113,6 +136,7 @@ describe('through a function', () => {
     for (const path of ['/v1/models', '/v1/chat/completions', '/nowhere']) {
       const answer = await gateway().ask(path);
       expect([path, answer.status, answer.headers['www-authenticate']]).toEqual([path, 401, 'Bearer']);
+      expect(answer.headers['x-should-retry']).toBe('false');
       expect(answer.json()).toMatchObject({ error: { code: 'invalid_api_key', type: 'authentication_error' } });
     }
   });
