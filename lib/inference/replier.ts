@@ -19,7 +19,8 @@ const mediaType = ({ headers }: Answered) => (headers['content-type'] ?? '').spl
 
 /** @returns what an answer is framed as, by its own word and by what the endpoint streams. */
 export const formatOf = (endpoint: ForwardedEndpoint, answered: Answered): StreamFormat => {
-  if (answered.status !== 200) return bytes;
+  // What stayed encoded has no events that could be seen.
+  if (answered.status !== 200 || answered.headers['content-encoding'] !== undefined) return bytes;
   const type = mediaType(answered);
   if (endpoint.stream && type === endpoint.stream.contentType) return endpoint.stream;
   return type === anyStream.contentType ? anyStream : bytes;

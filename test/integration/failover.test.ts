@@ -31,6 +31,8 @@ const always: [string, Behaviour | typeof refused][] = [
     'a length beside chunks',
     raw('HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'),
   ],
+  ['a header name that is none', raw('HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\n{}')],
+  ['a coding of the transfer that stays on', raw('HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n{}')],
   ['a status that is none', raw('HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n')],
   ['429', reply(429, { error: 'busy' }, { 'retry-after': '30' })],
   ['502', reply(502, 'bad gateway')],
