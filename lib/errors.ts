@@ -124,6 +124,13 @@ export class UpstreamError extends GatewayError {
   }
 }
 
+/** 502: the worker's answer does not fit into the gateway. Asking again would make it once more, so no client should. */
+export class AnswerTooLargeError extends GatewayError {
+  constructor(message: string) {
+    super(502, 'answer_too_large', message, { headers: { 'x-should-retry': 'false' } });
+  }
+}
+
 /** 504: a time limit passed. */
 export class TimeoutError extends GatewayError {
   constructor(message: string, details?: ErrorDetails) {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
-import { GatewayError, TimeoutError } from '../errors.ts';
+import { AnswerTooLargeError, GatewayError, TimeoutError } from '../errors.ts';
 import type { PrimedBody } from '../relay/answer.ts';
 import { type FirstError, holdFirstEvent } from '../relay/first-event.ts';
 import { timeLimit } from '../time/time-limit.ts';
@@ -40,7 +40,7 @@ export interface AttemptOptions {
    * Reads an answer (200, JSON) that can only be passed on whole. While it does, nothing has been sent: what it throws
    * is the worker's failure, and another worker is tried.
    */
-  readonly whole?: ((worker: Worker, body: PrimedBody) => Promise<Buffer>) | undefined;
+  readonly whole?: ((worker: Worker, body: PrimedBody) => Promise<readonly Uint8Array[]>) | undefined;
 }
 
 /** One try at one worker. */
@@ -100,10 +100,12 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
     const isWhole = whole && !error && status === 200 && typeOf(response) === 'application/json';
     if (!isWhole) return { kind: 'response', status, headers, body, error, isChanged: false };
     release();
-    const bytes = await whole(worker, body).catch((cause) => {
+    const first = await whole(worker, body).catch((cause) => {
+      // Another worker would make the same pictures.
+      if (cause instanceof AnswerTooLargeError) throw cause;
       throw new ExchangeError(cause instanceof TimeoutError ? 'timeout' : 'reset', { sent: true, cause });
     });
-    return { kind: 'response', status, headers, body: { first: [bytes], rest: nothingMore }, error, isChanged: true };
+    return { kind: 'response', status, headers, body: { first, rest: nothingMore }, error, isChanged: true };
   };
 
   const run = async (): Promise<Outcome> => {

@@ -11,15 +11,10 @@ import { keyHeader, type Worker } from '../worker.ts';
 import { forwardedProto } from './headers.ts';
 import type { InferenceRequest } from './inference-request.ts';
 import { type Image, inlineImages } from './inline-images.ts';
+import { pictureType } from './picture-type.ts';
 
-/** A 4K image as PNG; base64 makes it a third more. */
-const IMAGE_BYTES = 64 * 1024 * 1024;
 /** Lambda streams no longer answers, by default. */
 const LONGEST_ANSWER = 200 * 1024 * 1024;
-
-/** What a worker calls its image; anything but an image must not open as such. */
-const imageType = (type: string | string[] | undefined): string =>
-  typeof type === 'string' && /^image\/[\w.+-]+/i.test(type) ? type : 'application/octet-stream';
 
 export interface ImagesParts {
   readonly config: Config;
@@ -48,24 +43,29 @@ export const createImages = ({ config: { idleTimeoutMs: idleMs }, upstream, uplo
     body: PrimedBody,
     inference: InferenceRequest,
     request: GatewayRequest,
-  ): Promise<Buffer> => {
+  ): Promise<readonly Buffer[]> => {
     const { origin } = new URL(worker.url);
     const { signal } = request.deadline;
     const answer = await collect(body, { signal, idleMs, maxBytes: LONGEST_ANSWER });
     return inlineImages(answer, {
       origins: [origin, `${forwardedProto(request)}://${request.host}`],
-      fetchImage: async (path) => {
+      fetchImage: async (path, maxBytes) => {
         // A file on its disk: it comes at once, or not at all.
         const limit = AbortSignal.any([signal, AbortSignal.timeout(idleMs)]);
         try {
-          const image = await fetch(origin + path, {
+          const {
+            status,
+            headers,
+            body: content,
+          } = await fetch(origin + path, {
             headers: keyHeader(worker),
             signal: limit,
-            maxBytes: IMAGE_BYTES,
+            maxBytes,
           });
-          const contentType = imageType(image.headers['content-type']);
-          return image.status === 200 ? { content: image.body, contentType } : undefined;
-        } catch {
+          const contentType = status === 200 ? pictureType(content, headers['content-type']) : undefined;
+          return contentType === undefined ? undefined : { content, contentType };
+        } catch (error) {
+          if (error instanceof RangeError) return 'too large';
           if (limit.aborted) throw signal.aborted ? reasonOf(signal) : idleError();
           return undefined;
         }

@@ -67,6 +67,17 @@ describe('the form asked for', () => {
     expect(worker.requests[0]?.body.toString()).toBe(text);
   });
 
+  test('is asked of LocalAI and of no other engine', async () => {
+    await using others = await startGateway({
+      workers: [settingOf(worker, { engine: 'openai' })],
+      functions: ['images'],
+    });
+    const text = JSON.stringify({ model, prompt: 'A llama' });
+    const headers = { 'content-type': 'application/json' };
+    await others.fetch('/v1/images/generations', { headers, body: text });
+    expect(worker.requests[0]?.body.toString()).toBe(text);
+  });
+
   test('is left alone in a form', async () => {
     const form = new FormData();
     form.append('model', model);
@@ -128,6 +139,31 @@ describe("a URL of the worker's own is inlined", () => {
       request.method === 'GET' ? reply(200, large, { 'content-type': 'image/png' }) : undefined,
     );
     expect(imagesIn(await ask())[0]?.b64_json).toBe(large.toString('base64'));
+  });
+});
+
+describe('a picture that is there stays', () => {
+  test.each([
+    ['beside no URL', ''],
+    ['beside a URL of the worker', imagePath],
+    ['beside any other', 'https://cdn.example/a.png'],
+  ])('%s', async (_, url) => {
+    worker.next(reply(200, { data: [{ b64_json: 'AAAA', url }] }));
+    const received = await ask();
+    expect(received.json()).toEqual({ data: [{ b64_json: 'AAAA', url }] });
+    expect(fetched()).toHaveLength(0);
+    // Nor has the worker done anything wrong.
+    expect((await ask()).status).toBe(200);
+  });
+
+  test('a page in place of an image is none', async () => {
+    worker.next(answers(imagePath));
+    worker.behave((request) =>
+      request.method === 'GET' ? reply(200, '<h1>LocalAI</h1>', { 'content-type': 'text/html' }) : undefined,
+    );
+    const received = await ask();
+    expectErrorIn('openai', received);
+    expect(received.status).toBe(502);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { UpstreamError } from '../../../../lib/errors.ts';
+import { AnswerTooLargeError, UpstreamError } from '../../../../lib/errors.ts';
 import { type FetchImage, type InlineOptions, inlineImages } from '../../../../lib/inference/inline-images.ts';
 
 /** CONTRACT.md section 2, "Images": the only rewriting of a body. */
@@ -8,13 +8,16 @@ const gateway = 'https://gateway.test';
 
 const inline = async (answer: unknown, more: Partial<InlineOptions> = {}) => {
   const asked: string[] = [];
-  const fetchImage: FetchImage = async (path) => {
+  const allowed: number[] = [];
+  const fetchImage: FetchImage = async (path, maxBytes) => {
     asked.push(path);
+    allowed.push(maxBytes);
     return { content: Buffer.from(`image of ${path}`), contentType: 'image/png' };
   };
   const bytes = Buffer.from(typeof answer === 'string' ? answer : JSON.stringify(answer));
-  const result = await inlineImages(bytes, { origins: [worker, gateway], fetchImage, ...more });
-  return { asked, bytes, result, json: () => JSON.parse(result.toString()) };
+  const pieces = await inlineImages(bytes, { origins: [worker, gateway], fetchImage, ...more });
+  const result = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
+  return { asked, allowed, bytes, pieces, result, json: () => JSON.parse(result.toString()) };
 };
 const base64 = (path: string) => Buffer.from(`image of ${path}`).toString('base64');
 
@@ -46,12 +49,17 @@ describe('what has no such URL keeps its bytes, and nobody is asked', () => {
     '{"data":[{"url":7},null,"url",{"url":"http://["}]}',
     '{"data":"url"}',
     '{"url":"/a.png"}',
+    '{"data":[{"b64_json":"AAAA","url":""}]}',
+    '{"data":[{"b64_json":"AAAA","url":"/a.png"}]}',
+    '{"data":[{"b64_json":"AAAA","url":"http://10.0.1.7:8080/a.png"}]}',
+    '{"data":[{"url":""},{"url":" "}]}',
+    `{"data":[{"url":"/a.png","x":"${'x'.repeat(65 * 1024 * 1024)}"}]}`,
     '{"data":[{"url":',
     'not JSON, "url"',
     '',
-  ])('%s', async (text) => {
+  ])('%.80s', async (text) => {
     const { result, bytes, asked } = await inline(text);
-    expect([result, asked]).toEqual([bytes, []]);
+    expect([result.equals(bytes), asked]).toEqual([true, []]);
   });
 });
 
@@ -70,5 +78,53 @@ describe('with a place to put images', () => {
   test('that fails, the image itself', async () => {
     const { json } = await inline({ data: [{ url: '/a.png' }] }, { store: async () => undefined });
     expect(json().data).toEqual([{ b64_json: base64('/a.png') }]);
+  });
+});
+
+describe('what fits into memory', () => {
+  const MB = 1024 * 1024;
+  const images = (count: number) => ({ data: Array.from({ length: count }, (_, at) => ({ url: `/${at}.png` })) });
+  const of =
+    (bytes: number): FetchImage =>
+    async (_, maxBytes) =>
+      bytes > maxBytes ? 'too large' : { content: Buffer.alloc(bytes, 'pixels'), contentType: 'image/png' };
+
+  test('one image at a time, and each picture is encoded once', async () => {
+    let atOnce = 0;
+    let most = 0;
+    const content = Buffer.alloc(2 * MB + 1, 'pixels');
+    const fetchImage: FetchImage = async () => {
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await new Promise(setImmediate);
+      atOnce -= 1;
+      return { content, contentType: 'image/png' };
+    };
+    const { json, pieces } = await inline(images(5), { fetchImage });
+    expect(most).toBe(1);
+    expect(json().data).toEqual(Array.from({ length: 5 }, () => ({ b64_json: content.toString('base64') })));
+    expect(pieces.length).toBe(11);
+  });
+
+  test.each<[string, number, number]>([
+    ['three of 50 MB', 3, 50 * MB],
+    ['one of 65 MB', 1, 65 * MB],
+    ['a thousand of one byte', 1000, 1],
+  ])('%s: refused in words that help, and no client tries it again', async (_, count, bytes) => {
+    const refused = inline(images(count), { fetchImage: of(bytes) });
+    await expect(refused).rejects.toBeInstanceOf(AnswerTooLargeError);
+    await expect(refused).rejects.toMatchObject({ status: 502, headers: { 'x-should-retry': 'false' } });
+    await expect(refused).rejects.toThrow(/fewer/);
+  });
+
+  test('what is stored elsewhere takes no room here', async () => {
+    const store = async () => 'https://bucket.test/x';
+    const { json } = await inline(images(4), { fetchImage: of(50 * MB), store });
+    expect(json().data).toHaveLength(4);
+  });
+
+  test('what stands beside a picture stays as it is', async () => {
+    const { json } = await inline({ data: [{ url: '/a.png', revised_prompt: '$& $1 \u2028' }, { b64_json: 'AAAA' }] });
+    expect(json().data).toEqual([{ revised_prompt: '$& $1 \u2028', b64_json: base64('/a.png') }, { b64_json: 'AAAA' }]);
   });
 });
