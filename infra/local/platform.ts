@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { readTarget } from '../../lib/http/request-target.ts';
 import type { EnvironmentState } from './environment.ts';
 import { createFunctionUrl } from './function-url.ts';
 import { createPool, type Limits, type Pool } from './pool.ts';
@@ -74,7 +75,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
   }
 
   const front = await listen(host, port, (request, response) => {
-    const name = options.routeOf(request.method ?? 'GET', request.url?.split('?')[0] ?? '/');
+    const name = options.routeOf(request.method ?? 'GET', readTarget(request.url ?? '/').path);
     const listener = name === undefined ? undefined : listeners.get(name);
     if (listener) return listener(request, response);
     response.writeHead(404, { 'content-type': 'application/json' }).end('{"Message":"Not Found"}');

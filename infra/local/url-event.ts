@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { readTarget } from '../../lib/http/request-target.ts';
 
 /** The event of a function URL, payload format 2.0. */
 export interface UrlEvent {
@@ -63,13 +64,13 @@ const isText = (headers: Record<string, string>, body: Buffer): boolean => {
  */
 export const toUrlEvent = (request: IncomingMessage, body: Buffer, apiId: string, requestId: string): UrlEvent => {
   const now = new Date();
-  const [rawPath = '/', ...query] = (request.url ?? '/').split('?');
-  const rawQueryString = query.join('?');
+  const { path: rawPath, query: rawQueryString, host } = readTarget(request.url ?? '/');
   const sourceIp = (request.socket.remoteAddress ?? '127.0.0.1').replace(/^::ffff:/, '');
   const received = Object.entries(request.headersDistinct).filter(([name]) => !FRONT_ONLY.has(name));
   const headers: Record<string, string> = Object.fromEntries(
     received.map(([name, values = []]) => [name, values.join(',')]),
   );
+  if (host !== undefined) headers.host = host;
   if (!headers['x-amzn-trace-id']?.includes('Root=')) headers['x-amzn-trace-id'] = newTraceId();
   headers['x-forwarded-for'] = sourceIp;
   headers['x-forwarded-proto'] = 'http';

@@ -24,6 +24,8 @@ interface Common {
    * segment, `{name+}` the rest of the path, which may hold slashes.
    */
   readonly paths: readonly string[];
+  /** Paths that a template matches and that are something else: unknown here. */
+  readonly except?: RegExp;
   readonly dialect: Dialect;
   /** Whether a client that names another dialect in its headers is answered in that one. */
   readonly followsCaller?: true;

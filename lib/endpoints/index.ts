@@ -76,6 +76,7 @@ export const findEndpoint = (path: string): Match | undefined => {
   const match = literal.get(wanted);
   if (match) return match;
   for (const { pattern, name, endpoint } of templates) {
+    if (endpoint.except?.test(wanted)) continue;
     const [, sent] = pattern.exec(wanted) ?? [];
     const value = sent === undefined ? undefined : decode(sent);
     if (value !== undefined) return { endpoint, params: { [name]: value } };

@@ -21,6 +21,10 @@ const anthropicModel = ({ id }: CatalogEntry) => ({
   created_at: '1970-01-01T00:00:00Z',
 });
 
+/** Not models: how LocalAI's (`core/http/routes/localai.go`) and llama.cpp's router's are managed, on the workers. */
+const ADMINISTRATION =
+  /^\/models\/(?:apply|available|delete|edit|galleries|import|import-uri|jobs|load|reload|toggle-pinned|toggle-state|unload)(?:\/|$)/;
+
 const common = {
   kind: 'answered',
   families: INFERENCE,
@@ -49,6 +53,7 @@ export const modelsEndpoints: readonly Endpoint[] = [
     ...common,
     operation: 'model',
     paths: ['/v1/models/{id+}'],
+    except: ADMINISTRATION,
     answer: async ({ dialect, params, snapshot }) => {
       const id = params.id ?? '';
       const entry = findModel(await snapshot(), id);

@@ -3,6 +3,7 @@ import { InvalidRequestError, ModelNotFoundError, NotServedError } from '../erro
 import { json, text } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel, listedModel } from './catalog.ts';
 import type { Endpoint, ForwardedEndpoint } from './endpoint.ts';
+import { EVERY } from './family.ts';
 import { messagesPrefix, promptPrefix } from './prefix.ts';
 
 /** The level of Ollama's API spoken here; clients refuse servers that say an older one. */
@@ -119,6 +120,8 @@ export const ollamaEndpoints: readonly Endpoint[] = [
   {
     ...answered,
     operation: 'root',
+    // Clients of every dialect look whether an address answers.
+    families: ['ollama', ...EVERY.filter((family) => family !== 'ollama')],
     methods: readable,
     paths: ['/'],
     answer: () => text(200, 'Ollama is running'),

@@ -2,6 +2,7 @@ import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
 import type { Family } from '../endpoints/family.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { dialectOf, findEndpoint } from '../endpoints/index.ts';
+import { readTarget } from '../http/request-target.ts';
 import { createDeadline } from '../time/deadline.ts';
 
 /**
@@ -14,7 +15,7 @@ export const toGatewayRequest = (
   { family, marginMs }: { readonly family: Family; readonly marginMs: number },
 ): GatewayRequest => {
   const raw = event.body ?? '';
-  const path = event.rawPath ?? '/';
+  const { path } = readTarget(event.rawPath ?? '/');
   const headers = event.headers as Record<string, string>;
   const match = findEndpoint(path);
   let bytes: Buffer | undefined;

@@ -84,6 +84,11 @@ describe('model lists and health', () => {
     expect(findEndpoint(path)?.endpoint.families).toEqual([...inference, 'nodes']);
   });
 
+  test('/: every function, and in front of them all Ollama’s', () => {
+    expect(new Set(findEndpoint('/')?.endpoint.families)).toEqual(new Set([...inference, 'nodes']));
+    expect(functionFor('/')).toBe('ollama');
+  });
+
   test('a model list speaks Anthropic to those who send anthropic-version', () => {
     const headers = { 'anthropic-version': '2023-06-01' };
     expect(dialectNameOf('/v1/models', headers)).toBe('anthropic');
@@ -98,6 +103,17 @@ describe('model lists and health', () => {
 
   test('any method on /v1/realtime is answered', () => {
     expect(findEndpoint('/v1/realtime')?.endpoint.methods).toBeUndefined();
+  });
+});
+
+describe('what workers administer below /models is no model', () => {
+  test.each(['apply', 'apply/', 'available', 'delete/a', 'jobs', 'jobs/1', 'import-uri', 'edit/Qwen/Qwen3', 'load'])(
+    '/models/%s',
+    (rest) => expect(findEndpoint(`/models/${rest}`)).toBeUndefined(),
+  );
+
+  test.each(['/v1/models/apply', '/models/apply-lora', '/models/Apply', '/models/a/apply'])('%s is one', (path) => {
+    expect(findEndpoint(path)?.endpoint.operation).toBe('model');
   });
 });
 
