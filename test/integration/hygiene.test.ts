@@ -336,30 +336,6 @@ describe('request targets', () => {
   });
 });
 
-describe('a form that is built to hurt', () => {
-  test('of 32,000 empty parts costs no more than its bytes, with an alias in play', async () => {
-    await using aliased = await startGateway({
-      workers: [worker],
-      functions: ['audio'],
-      limits: { maxEnvironments: 1 },
-    });
-    const part = (name: string, value: string) =>
-      `--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
-    const file = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n';
-    const empty = '--x\r\n\r\n\r\n'.repeat(32_000);
-    const body = Buffer.from(`${empty}${file}${part('model', 'any')}--x--\r\n`);
-    const headers = { 'content-type': 'multipart/form-data; boundary=x' };
-    const transcribe = (query: string) =>
-      aliased.fetch(`/v1/audio/transcriptions${query}`, { method: 'POST', headers, body });
-    await transcribe('');
-    const startedAt = performance.now();
-    // The query's model is another one than the form's: of both, the gateway changes the query's.
-    const received = await transcribe(`?model=${model}`);
-    expect(performance.now() - startedAt).toBeLessThan(8000);
-    expect([200, 404]).toContain(received.status);
-  });
-});
-
 describe('JSON that is built to hurt', () => {
   const send = (to: string, text: string) =>
     gateway.fetch(to, { headers: { 'content-type': 'application/json' }, body: text });
