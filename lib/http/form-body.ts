@@ -1,4 +1,5 @@
-import { type Form, type FormPart, quoted, textHeader } from './form.ts';
+import type { Form, FormPart } from './form.ts';
+import { quoted, textHeader } from './part-header.ts';
 
 /** A part that is at hand: all that stands between two delimiters. */
 export interface WholePart {

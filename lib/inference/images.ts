@@ -23,6 +23,14 @@ export interface ImagesParts {
   readonly uploads?: Uploads | undefined;
 }
 
+/** An answer with images, and what it answers. */
+export interface ImagesAnswer {
+  readonly worker: Worker;
+  readonly body: PrimedBody;
+  readonly inference: InferenceRequest;
+  readonly request: GatewayRequest;
+}
+
 /** @returns how a worker's answer with images becomes one that a client can use (CONTRACT.md 2, "Images"). */
 export const createImages = ({ config: { idleTimeoutMs: idleMs }, upstream, uploads }: ImagesParts) => {
   const fetch = createFetch(upstream);
@@ -38,12 +46,7 @@ export const createImages = ({ config: { idleTimeoutMs: idleMs }, upstream, uplo
   };
 
   /** @throws {GatewayError} when the answer breaks off or stops, or the worker does not give out an image it named. */
-  return async (
-    worker: Worker,
-    body: PrimedBody,
-    inference: InferenceRequest,
-    request: GatewayRequest,
-  ): Promise<readonly Buffer[]> => {
+  return async ({ worker, body, inference, request }: ImagesAnswer): Promise<readonly Buffer[]> => {
     const { origin } = new URL(worker.url);
     const { signal } = request.deadline;
     const answer = await collect(body, { signal, idleMs, maxBytes: LONGEST_ANSWER });

@@ -79,7 +79,7 @@ export const createInference = (parts: InferenceParts) => {
       maxAttempts: config.maxAttempts,
       idleMs: config.idleTimeoutMs,
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
-      whole: endpoint.hasImages && ((worker, body) => readImages(worker, body, inference, request)),
+      whole: endpoint.hasImages && ((worker, body) => readImages({ worker, body, inference, request })),
     });
   };
 

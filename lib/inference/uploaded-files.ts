@@ -1,8 +1,9 @@
 import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { InvalidRequestError } from '../errors.ts';
-import { type FormPart, isForm, parseForm, textOf } from '../http/form.ts';
+import { type FormPart, isForm, parseForm } from '../http/form.ts';
 import { joinForm, textPart, type WholePart, wholePart } from '../http/form-body.ts';
+import { textOf } from '../http/form-fields.ts';
 import { parseExact } from '../http/json-body.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { StreamedBody } from '../upstream/streamed-body.ts';

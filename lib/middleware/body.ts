@@ -1,6 +1,6 @@
 import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
-import { UnsupportedMediaTypeError } from '../errors.ts';
+import { InvalidRequestError, UnsupportedMediaTypeError } from '../errors.ts';
 import { isForm } from '../http/form.ts';
 import { isJsonType, parseJson } from '../http/json-body.ts';
 import { setBody } from '../http/request.ts';
@@ -27,12 +27,12 @@ export const body = (hasUploads: boolean): Middleware => {
     try {
       // biome-ignore lint/suspicious/noExplicitAny: the parser is typed for API Gateway's event, it reads three fields.
       (parser.before as any)(run);
-    } catch (error) {
+    } catch (cause) {
       // It also refuses `__proto__` and `constructor` as keys, which a tool's schema may have. They do no harm here:
       // JSON.parse makes own properties of them, nothing is merged into another object, and the worker gets the bytes.
       const { event: request } = run;
       const value = parseJson(request.bytes());
-      if (value === undefined) throw error;
+      if (value === undefined) throw new InvalidRequestError('The body is not valid JSON.', undefined, cause);
       request.body = value;
     }
   };

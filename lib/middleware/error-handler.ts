@@ -1,30 +1,12 @@
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
-import { GatewayError, InvalidRequestError, PayloadTooLargeError, UnsupportedMediaTypeError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import type { Reply } from '../http/reply.ts';
 import { log } from '../telemetry/log.ts';
 import type { Middleware } from './middleware.ts';
 
-/** The http errors that official middy middlewares throw, in the gateway's words. */
-const fromMiddy = (error: { statusCode?: number; message?: string } | undefined | null): GatewayError | undefined => {
-  if (!error) return undefined;
-  if (error.statusCode === 415)
-    return new UnsupportedMediaTypeError('The body must be JSON: send content-type application/json.');
-  if (error.statusCode === 413) return new PayloadTooLargeError('The body is too large.');
-  if (error.statusCode === 422) {
-    return new InvalidRequestError(
-      error.message?.startsWith('Forbidden')
-        ? 'The body has a key that is not allowed.'
-        : 'The body is not valid JSON.',
-    );
-  }
-  return undefined;
-};
-
 /** What is ours to say keeps its words; what is not is logged and told as a bare 500. */
 const toGatewayError = (error: unknown, request: GatewayRequest): GatewayError => {
   if (error instanceof GatewayError) return error;
-  const known = fromMiddy(error as { statusCode?: number });
-  if (known) return known;
   log('error', 'unexpected_error', {
     correlation_id: request.id,
     path: request.path,

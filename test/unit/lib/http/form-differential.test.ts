@@ -1,7 +1,8 @@
 import { Busboy } from '@fastify/busboy';
 import { describe, expect, test } from '@jest/globals';
 import { InvalidRequestError } from '../../../../lib/errors.ts';
-import { parseForm, textOf } from '../../../../lib/http/form.ts';
+import { parseForm } from '../../../../lib/http/form.ts';
+import { textOf } from '../../../../lib/http/form-fields.ts';
 import { seeded } from '../../../support/seeded.ts';
 
 /** The gateway's parser against `@fastify/busboy`: the same parts, named alike, with the same contents, or both refuse. */

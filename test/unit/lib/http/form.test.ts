@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { InvalidRequestError } from '../../../../lib/errors.ts';
-import { parseForm, readFields, withFields } from '../../../../lib/http/form.ts';
+import { parseForm } from '../../../../lib/http/form.ts';
+import { readFields, withFields } from '../../../../lib/http/form-fields.ts';
 
 interface Part {
   readonly name: string;
