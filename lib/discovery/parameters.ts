@@ -30,6 +30,10 @@ const parseRecord = (text: string): Readonly<Record<string, string>> | undefined
   }
 };
 
+/** @returns the key of a service's workers. A service may be called anything, `constructor` too. */
+export const workerKeyOf = (keys: Readonly<Record<string, string>>, service: string): string | undefined =>
+  Object.hasOwn(keys, service) ? keys[service] : undefined;
+
 /** One setting as found: absent, malformed, or a value. */
 export type Found<N extends SettingName> =
   | { readonly state: 'absent' | 'malformed' }

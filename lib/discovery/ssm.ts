@@ -7,7 +7,7 @@ import { type Attempt, createCached } from './cached.ts';
 import { FleetError, pointerName } from './fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from './fleet-reader.ts';
 import { digestKey, noKey } from './keys.ts';
-import { readSetting, type SettingName, settingNames } from './parameters.ts';
+import { readSetting, type SettingName, settingNames, workerKeyOf } from './parameters.ts';
 import type { Snapshot, Source } from './source.ts';
 
 export interface SsmSourceOptions {
@@ -100,7 +100,10 @@ export const createSsmSource = ({
     const keyText = JSON.stringify(workerKeys);
     // The same array as long as nothing changed: the router hangs its own state on it.
     if (keyed?.fleet.workers !== fleet.workers || keyed.keys !== keyText) {
-      const workers = fleet.workers.map(({ service, ...worker }) => ({ ...worker, apiKey: workerKeys[service] }));
+      const workers = fleet.workers.map(({ service, ...worker }) => ({
+        ...worker,
+        apiKey: workerKeyOf(workerKeys, service),
+      }));
       keyed = { fleet, keys: keyText, workers };
     }
     return keyed.workers;

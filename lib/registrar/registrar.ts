@@ -1,6 +1,7 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import type { FleetWorker } from '../discovery/fleet.ts';
+import { workerKeyOf } from '../discovery/parameters.ts';
 import { engineOf } from '../engines/index.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
@@ -163,7 +164,7 @@ export const createRegistrar = ({
       const looked = await mapParallel(targets, workersAtOnce, async ({ target, phase }): Promise<FleetWorker> => {
         const previous = known.get(target.id);
         if (phase !== 'running') return unasked(target, phase, previous);
-        const apiKey = before.workerKeys[target.service];
+        const apiKey = workerKeyOf(before.workerKeys, target.service);
         return examine(target, { ask, known: previous, apiKey, signal: lookUntil });
       });
       const workers = unique([...looked, ...found.flatMap(({ kept }) => kept)]);

@@ -147,6 +147,16 @@ describe('ssm source', () => {
     expect((await fresh()).workers[0]?.apiKey).toBe('two');
   });
 
+  it.each(['constructor', 'toString', '__proto__'])(
+    'a service called %s has no key that nobody gave it',
+    async (service) => {
+      const { set, setFleet, source } = arrange();
+      setFleet(row('a', service));
+      set('worker-keys', '{"chat":"one"}');
+      expect((await source.current()).workers[0]?.apiKey).toBeUndefined();
+    },
+  );
+
   it('keeps the last fleet when its parameters are damaged or gone, with the settings following', async () => {
     const { store, set, setFleet, source, fresh, malformed } = arrange();
     setFleet(row('a', 'chat'));
