@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { expectErrorIn } from '../support/dialect-errors.ts';
 import { type Gateway, nodeIdOf, settingOf, startGateway } from '../support/gateway.ts';
+import { canMeasureMemory, forgetPeak, memoryOf } from '../support/memory.ts';
 import { operation } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { type Behaviour, combine, cut, inPiecesOf, redirect, reply, stallAfter } from '../support/worker/behaviours.ts';
@@ -164,6 +165,45 @@ describe('a picture that is there stays', () => {
     const received = await ask();
     expectErrorIn('openai', received);
     expect(received.status).toBe(502);
+  });
+});
+
+describe('many and large images', () => {
+  const MB = 1024 * 1024;
+  const answersWith = (count: number, bytes: number) => {
+    const image = Buffer.alloc(bytes, 'image');
+    worker.next(answers(...Array.from({ length: count }, (_, at) => `/generated-images/${at}.png`)));
+    worker.behave((request) =>
+      request.method === 'GET' ? reply(200, image, { 'content-type': 'image/png' }) : undefined,
+    );
+    return image;
+  };
+  let patient: Gateway;
+  beforeAll(async () => {
+    patient = await startGateway({ workers: [worker], functions: ['images'], limits: { maxEnvironments: 1 } });
+  });
+  afterAll(() => patient?.close());
+  const askPatient = () => patient.fetch('/v1/images/generations', { body: { model, prompt: 'A llama' } });
+  const pidOf = () => patient.environments('images')[0]?.pid as number;
+
+  (canMeasureMemory ? test : test.skip)('five of 16 MB come whole, and none is in memory more often than it must', async () => {
+    await askPatient();
+    forgetPeak(pidOf());
+    const image = answersWith(5, 16 * MB);
+    const received = await askPatient();
+    const encoded = image.toString('base64');
+    expect(imagesIn(received).map(({ b64_json }) => b64_json === encoded)).toEqual(Array(5).fill(true));
+    expect(memoryOf(pidOf(), 'VmHWM')).toBeLessThan(400);
+  });
+
+  test('more than that is refused in words that help; the worker has done nothing wrong', async () => {
+    answersWith(4, 50 * MB);
+    const received = await askPatient();
+    expect(expectErrorIn('openai', received)).toContain('fewer');
+    expect([received.status, received.headers['x-should-retry']]).toEqual([502, 'false']);
+    expect(received.headers['x-localai-node']).toBe(nodeIdOf(worker));
+    worker.reset();
+    expect((await askPatient()).status).toBe(200);
   });
 });
 
