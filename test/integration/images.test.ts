@@ -186,15 +186,18 @@ describe('many and large images', () => {
   const askPatient = () => patient.fetch('/v1/images/generations', { body: { model, prompt: 'A llama' } });
   const pidOf = () => patient.environments('images')[0]?.pid as number;
 
-  (canMeasureMemory ? test : test.skip)('five of 16 MB come whole, and none is in memory more often than it must', async () => {
-    await askPatient();
-    forgetPeak(pidOf());
-    const image = answersWith(5, 16 * MB);
-    const received = await askPatient();
-    const encoded = image.toString('base64');
-    expect(imagesIn(received).map(({ b64_json }) => b64_json === encoded)).toEqual(Array(5).fill(true));
-    expect(memoryOf(pidOf(), 'VmHWM')).toBeLessThan(400);
-  });
+  (canMeasureMemory ? test : test.skip)(
+    'five of 16 MB come whole, and none is in memory more often than it must',
+    async () => {
+      await askPatient();
+      forgetPeak(pidOf());
+      const image = answersWith(5, 16 * MB);
+      const received = await askPatient();
+      const encoded = image.toString('base64');
+      expect(imagesIn(received).map(({ b64_json }) => b64_json === encoded)).toEqual(Array(5).fill(true));
+      expect(memoryOf(pidOf(), 'VmHWM')).toBeLessThan(400);
+    },
+  );
 
   test('more than that is refused in words that help; the worker has done nothing wrong', async () => {
     answersWith(4, 50 * MB);
