@@ -16,7 +16,7 @@ const floors = [
   [room('router'), room('discovery'), room('upstream'), room('http'), room('uploads')],
   [room('engines')],
   [room('aws'), room('time'), room('telemetry')],
-  [leaf('holder'), leaf('worker'), leaf('errors')],
+  [leaf('holder'), leaf('worker'), leaf('errors'), leaf('json')],
 ];
 
 const forbid = (name, from, to) => ({ name, severity: 'error', from: { path: from }, to: { path: to } });

@@ -6,6 +6,7 @@ import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { engineOf } from '../engines/index.ts';
 import type { Reply, WriteBody } from '../http/reply.ts';
 import { keptAlive } from '../relay/kept-alive.ts';
+import { namesOf } from '../relay/worker-error.ts';
 import type { Hints } from '../router/policies/policy.ts';
 import type { Router } from '../router/router.ts';
 import { isSilent, orSilent } from '../time/silence.ts';
@@ -29,10 +30,10 @@ export interface InferenceParts {
   readonly takeUploads?: TakeUploads | undefined;
 }
 
-/** Streams may think for two minutes before their first byte; buffered requests until the deadline. */
-const STREAM_FIRST_BYTE_MS = 120_000;
+/** Streams may think for ten minutes before their first byte; buffered requests until the deadline. */
+const STREAM_FIRST_BYTE_MS = 600_000;
 const HEALTH_MS = 1000;
-const LATE_ERROR_BYTES = 1024 * 1024;
+const LATE_ANSWER_BYTES = 16 * 1024 * 1024;
 
 const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hints => {
   const system = prefix?.system ?? '';
@@ -56,7 +57,7 @@ export interface Asked {
 /** The pipeline: read, route, send, relay. */
 export const createInference = (parts: InferenceParts) => {
   const { config, router, upstream, ask } = parts;
-  const replyWith = createReplier(parts);
+  const { reply: replyWith, ended } = createReplier(parts);
   const readImages = createImages(parts);
 
   const isAlive = async (worker: Worker, signal: AbortSignal): Promise<boolean> => {
@@ -116,11 +117,14 @@ export const createInference = (parts: InferenceParts) => {
         format,
         keepAliveMs: config.keepAliveMs,
         correlationId: request.id,
-        limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ERROR_BYTES },
+        asked: inference.fields,
+        limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ANSWER_BYTES },
         relayed: async (answered) =>
           formatOf(endpoint, answered) === bytes
             ? undefined
             : ((await replyWith(answered, inference, request)).body as WriteBody),
+        hidden: ({ worker }) => (request.holder ? undefined : namesOf(worker)),
+        delivered: (answered) => ended('complete', answered, inference, request),
       }),
     };
   };
