@@ -4,6 +4,7 @@ import type { Snapshot } from '../discovery/source.ts';
 import type { ForwardedEndpoint, Match } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { engineOf } from '../engines/index.ts';
+import type { Forms } from '../http/form-fields.ts';
 import type { Reply, WriteBody } from '../http/reply.ts';
 import { keptAlive } from '../relay/kept-alive.ts';
 import { namesOf } from '../relay/worker-error.ts';
@@ -15,7 +16,7 @@ import type { Ask } from '../upstream/ask.ts';
 import type { Upstream } from '../upstream/client.ts';
 import type { Worker } from '../worker.ts';
 import { type Attempts, startAttempts } from './attempts.ts';
-import { createImages } from './images.ts';
+import type { createImages as CreateImages } from './images.ts';
 import { type InferenceRequest, readInferenceRequest } from './inference-request.ts';
 import { createReplier, formatOf } from './replier.ts';
 import type { TakeUploads } from './uploaded-files.ts';
@@ -25,6 +26,10 @@ export interface InferenceParts {
   readonly router: Router;
   readonly upstream: Upstream;
   readonly ask: Ask;
+  /** Only in functions whose endpoints take forms. */
+  readonly forms?: Forms | undefined;
+  /** Only in functions whose answers have images. */
+  readonly createImages?: typeof CreateImages | undefined;
   /** Only where uploads are on. */
   readonly uploads?: Uploads | undefined;
   readonly takeUploads?: TakeUploads | undefined;
@@ -58,7 +63,7 @@ export interface Asked {
 export const createInference = (parts: InferenceParts) => {
   const { config, router, upstream, ask } = parts;
   const { reply: replyWith, ended } = createReplier(parts);
-  const readImages = createImages(parts);
+  const readImages = parts.createImages?.(parts);
 
   const isAlive = async (worker: Worker, signal: AbortSignal): Promise<boolean> => {
     const answer = await ask(worker, engineOf(worker.engine).healthPath, { timeoutMs: HEALTH_MS, signal });
@@ -80,7 +85,7 @@ export const createInference = (parts: InferenceParts) => {
       maxAttempts: config.maxAttempts,
       idleMs: config.idleTimeoutMs,
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
-      whole: endpoint.hasImages && ((worker, body) => readImages({ worker, body, inference, request })),
+      whole: endpoint.hasImages && readImages && ((worker, body) => readImages({ worker, body, inference, request })),
     });
   };
 
@@ -90,8 +95,8 @@ export const createInference = (parts: InferenceParts) => {
    */
   return async ({ endpoint, params }: Asked, request: GatewayRequest, snapshot: Snapshot): Promise<Reply> => {
     const { aliases } = snapshot;
-    const { takeUploads } = parts;
-    const inference = await readInferenceRequest({ endpoint, params, request, aliases, takeUploads });
+    const { forms, takeUploads } = parts;
+    const inference = await readInferenceRequest({ endpoint, params, request, aliases, forms, takeUploads });
     if (request.record)
       Object.assign(request.record, { requestedModel: inference.requestedModel, servedModel: inference.servedModel });
     const attempts = start(inference, request, snapshot);
