@@ -45,7 +45,12 @@ module.exports = {
       ...forbid('the local platform looks into the gateway', '^infra/', '^lib/'),
       to: {
         path: '^(lib|functions)/',
-        pathNot: ['^lib/config\\.ts$', '^lib/endpoints/index\\.ts$', '^lib/http/request-target\\.ts$', '^lib/errors\\.ts$'],
+        pathNot: [
+          '^lib/config\\.ts$',
+          '^lib/endpoints/index\\.ts$',
+          '^lib/http/request-target\\.ts$',
+          '^lib/errors\\.ts$',
+        ],
       },
     },
     forbid(
