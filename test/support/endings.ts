@@ -31,10 +31,10 @@ const lastTypes: Readonly<Record<string, RegExp>> = {
   responses: /^response\.(completed|incomplete|failed)$/,
 };
 
-/** The events a client is given: those that are complete. */
+/** The events a client is given; SDKs take a last one without its line ends, too. */
 const eventsOf = (text: string): EventSourceMessage[] => {
   const events: EventSourceMessage[] = [];
-  createParser({ onEvent: (event) => events.push(event) }).feed(text);
+  createParser({ onEvent: (event) => events.push(event) }).feed(`${text}\n\n`);
   return events;
 };
 
