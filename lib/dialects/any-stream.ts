@@ -1,10 +1,11 @@
 import { errorEvents, isDone } from './completion-stream.ts';
+import { createPretest } from './sse.ts';
 import { sseStream } from './sse-stream.ts';
 
 /** SSE of a kind we do not know: a clean end is an end. */
 export const anyStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: (events) => events.includes('[DONE]') || events.includes('loading"'),
+  mayMatter: createPretest(['[DONE]']),
   follow: () => {
     let isOver = false;
     return {

@@ -1,13 +1,13 @@
 import type { EventSourceMessage } from 'eventsource-parser';
 import { type Fields, isObject, readJson, textOf } from '../json.ts';
 import { errorObject } from './openai.ts';
-import { latin1 } from './sse.ts';
+import { createPretest } from './sse.ts';
 import { type Follower, sseStream } from './sse-stream.ts';
 
 const DONE = 'data: [DONE]\n\n';
 
-/** Nearly every event has a `finish_reason` of `null`. A letter of a key may be escaped, and only so. */
-const MATTERS = /\[DONE\]|finish_reason"(?!\s*:\s*(?:null|""))|\\u00|loading"/;
+/** Nearly every event has a `finish_reason` of `null`. */
+const FINISHED = /finish_reason"(?!\s*:\s*(?:null|""))/;
 
 export const isDone = ({ data }: EventSourceMessage): boolean => data.trim() === '[DONE]';
 
@@ -68,7 +68,7 @@ const choiceEvents = (answer: Fields, choice: Fields): string => {
 /** Chat and text completions: `[DONE]`; after every choice's `finish_reason`, or the worker's own error, it is added. */
 export const completionStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: (events) => MATTERS.test(latin1(events)),
+  mayMatter: createPretest(['[DONE]'], FINISHED),
   follow,
   fromJson: ({ choices, usage, ...answer }) => {
     const all = Array.isArray(choices) ? choices.filter(isObject) : [];

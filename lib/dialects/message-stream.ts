@@ -1,12 +1,13 @@
 import { errorBody } from './anthropic.ts';
 import { messageEvents } from './message-events.ts';
+import { createPretest } from './sse.ts';
 import { sseStream } from './sse-stream.ts';
-import { mayBeTyped, typeOf } from './typed-events.ts';
+import { ERROR_WORDS, typeOf } from './typed-events.ts';
 
 /** Messages: ended by `message_stop`, or by the worker's own `event: error`. */
 export const messageStream = sseStream({
   keepAlive: 'event: ping\ndata: {"type": "ping"}\n\n',
-  mayMatter: mayBeTyped('message_stop'),
+  mayMatter: createPretest(['message_stop', ...ERROR_WORDS]),
   follow: () => {
     let isOver = false;
     return {

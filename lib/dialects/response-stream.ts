@@ -2,8 +2,9 @@ import type { GatewayError } from '../errors.ts';
 import { type Fields, isObject, readJson, textOf } from '../json.ts';
 import { errorObject } from './openai.ts';
 import { responseEvents } from './response-events.ts';
+import { createPretest } from './sse.ts';
 import { type Follower, sseStream } from './sse-stream.ts';
-import { mayBeTyped, typedEvent, typeOf } from './typed-events.ts';
+import { ERROR_WORDS, typedEvent, typeOf } from './typed-events.ts';
 
 const ITEM_DONE = 'response.output_item.done';
 const LAST = new Set(['response.completed', 'response.incomplete', 'response.failed', 'error']);
@@ -72,7 +73,10 @@ const follow = (asked: Fields): Follower => {
  */
 export const responseStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: mayBeTyped('response\\.(?:created|in_progress|completed|incomplete|failed|output_item\\.done)'),
+  mayMatter: createPretest(
+    ERROR_WORDS,
+    /response\.(?:created|in_progress|completed|incomplete|failed|output_item\.done)/,
+  ),
   follow,
   fromJson: responseEvents,
 });

@@ -74,3 +74,24 @@ export const closingOf = (event: Buffer): string => (event[event.length - 1] ===
 /** @returns true where a client is given at least one of these whole events; false says nothing. */
 export const isSurelyGiven = (events: Buffer): boolean =>
   (events[0] === D && events[4] === COLON && events.toString('latin1', 0, 4) === 'data') || events.includes('\ndata:');
+
+/** Above so many bytes at once it is the machine's own search that counts, which looks for one thing at a time. */
+const BULK = 8192;
+
+/**
+ * @param words what may matter: texts as they stand in events.
+ * @param pattern what else may; `undefined`: nothing.
+ * @returns tells cheaply whether whole events may have to be read: where one of these stands in them, where a letter is
+ *   escaped (in JSON only so), or where a node that loads a model may be named.
+ */
+export const createPretest = (words: readonly string[], pattern?: RegExp): ((events: Buffer) => boolean) => {
+  const literals = [...words, '\\u00'];
+  const escaped = literals.map((word) => word.replace(/[\\[\].]/g, '\\$&'));
+  const all = new RegExp([...(pattern ? [pattern.source] : []), ...escaped, 'loading"'].join('|'));
+  // In bulk such a body is known by its type: its other words are made of letters that are everywhere.
+  const inBulk = [...literals, '_loading'];
+  return (events) => {
+    if (events.length < BULK) return all.test(latin1(events));
+    return inBulk.some((word) => events.includes(word)) || pattern?.test(latin1(events)) === true;
+  };
+};

@@ -1,13 +1,14 @@
 import { errorEvents, isDone } from './completion-stream.ts';
+import { createPretest } from './sse.ts';
 import { sseStream } from './sse-stream.ts';
-import { mayBeTyped, typeOf } from './typed-events.ts';
+import { ERROR_WORDS, typeOf } from './typed-events.ts';
 
 const DONE = 'transcript.text.done';
 
 /** Transcription and translation: `transcript.text.done`, `[DONE]`, or the worker's own `error`. */
 export const transcriptStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: mayBeTyped('transcript\\.text\\.done|\\[DONE\\]'),
+  mayMatter: createPretest(['transcript.text.done', '[DONE]', ...ERROR_WORDS]),
   follow: () => {
     let isOver = false;
     return {

@@ -1,6 +1,5 @@
 import type { EventSourceMessage } from 'eventsource-parser';
 import { isObject, readJson, textOf } from '../json.ts';
-import { latin1 } from './sse.ts';
 
 /**
  * @returns the type of an event: its data's own, else what its `event` line says. `error` is one by either of them, for
@@ -12,14 +11,8 @@ export const typeOf = ({ event, data }: EventSourceMessage): string | undefined 
   return isObject(value) ? (textOf(value, 'type') ?? event) : undefined;
 };
 
-/**
- * @param types alternatives of a regular expression.
- * @returns tells whether one of these types may stand in events, as a whole word or with a letter escaped.
- */
-export const mayBeTyped = (types: string): ((events: Buffer) => boolean) => {
-  const matters = new RegExp(`${types}|"error"|event: ?error|\\\\u00|loading"`);
-  return (events) => matters.test(latin1(events));
-};
+/** Where an event of a worker's own error may stand: in its data, or in its `event` line. */
+export const ERROR_WORDS = ['"error"', 'event: error', 'event:error'];
 
 /** @returns a named event. */
 export const typedEvent = (type: string, fields: object): string =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { closingOf, createEventEnds, isSurelyGiven, readEvents } from '../../../../lib/dialects/sse.ts';
+import { closingOf, createEventEnds, createPretest, isSurelyGiven, readEvents } from '../../../../lib/dialects/sse.ts';
 
 /** What `differential.test.ts` shows of whole streams, place by place. */
 describe('the end of an event', () => {
@@ -43,4 +43,23 @@ test.each([
   ['database: 1\n\n', false],
 ])('whether a client is surely given something of %j: %s', (events, isGiven) => {
   expect(isSurelyGiven(Buffer.from(events))).toBe(isGiven);
+});
+
+describe('a pretest says the same of a few events and of many', () => {
+  const mayMatter = createPretest(['[DONE]'], /finish_reason"(?!\s*:\s*null)/);
+  const ordinary = 'data: {"choices":[{"delta":{"content":"DONE [loading] \\n"},"finish_reason":null}]}\n\n';
+
+  test.each([
+    ['data: {}\n\n', false],
+    ['data: [DONE]\n\n', true],
+    ['data: {"finish_reason" : "stop"}\n\n', true],
+    ['data: {"finish_reason": null}\n\n', false],
+    ['data: {"finish\\u005freason":"stop"}\n\n', true],
+    ['data: {"error":{"type":"model_loading"},"loading":{"node":"a"}}\n\n', true],
+  ])('%j: %s', (event, matters) => {
+    const said = [event, ordinary + event, ordinary.repeat(1000) + event].map((events) =>
+      mayMatter(Buffer.from(events)),
+    );
+    expect(said).toEqual([matters, matters, matters]);
+  });
 });
