@@ -128,6 +128,12 @@ export const edge = (options, table) => {
         Description: 'Base URL of all families',
         Value: edgeDomain ? `https://${edgeDomain}` : sub(`https://\${Distribution.DomainName}`),
       },
+      ...(edgeDomain && {
+        EdgeTarget: {
+          Description: `What the DNS record of ${edgeDomain} must name`,
+          Value: att('Distribution', 'DomainName'),
+        },
+      }),
     },
   };
 };

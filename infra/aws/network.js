@@ -2,9 +2,49 @@ import { att, idOf, ref, sub } from './cloudformation.js';
 
 /** @typedef {import('./options.js').Options} Options */
 
-/** Who the workers are, for security groups. @param {Options} options */
-const workersGroup = ({ workers, workerSecurityGroupId }) =>
-  workers ? att('WorkersSecurityGroup', 'GroupId') : workerSecurityGroupId;
+/**
+ * @typedef {{ port: number, cidr?: string, securityGroupId?: string | object, ingressId?: string }} Way to workers;
+ *   `ingressId`: the logical id of the rule that lets the functions into a security group
+ */
+
+/** Where workers are: those of this stack, and the team's own. @param {Options} options @returns {Way[]} */
+const waysToWorkers = ({ workers, workerPort, workerTargets }) => [
+  ...(workers
+    ? [{ port: workerPort, securityGroupId: att('WorkersSecurityGroup', 'GroupId'), ingressId: 'WorkersIngress' }]
+    : []),
+  ...workerTargets.map((target) => ({
+    ...target,
+    // Named by what it is, so that a longer list makes no other rule anew.
+    ...(target.securityGroupId && { ingressId: `Sg${target.securityGroupId.slice(3)}Port${target.port}Ingress` }),
+  })),
+];
+
+/** @param {Way} way */
+const workerEgress = ({ port, cidr, securityGroupId }) => ({
+  IpProtocol: 'tcp',
+  FromPort: port,
+  ToPort: port,
+  ...(cidr === undefined ? { DestinationSecurityGroupId: securityGroupId } : { CidrIp: cidr }),
+  Description: 'Workers',
+});
+
+/** @param {Way} way */
+const workerIngress = ({ port, securityGroupId, ingressId }) =>
+  ingressId === undefined
+    ? {}
+    : {
+        [ingressId]: {
+          Type: 'AWS::EC2::SecurityGroupIngress',
+          Properties: {
+            IpProtocol: 'tcp',
+            FromPort: port,
+            ToPort: port,
+            GroupId: securityGroupId,
+            SourceSecurityGroupId: att('FunctionsSecurityGroup', 'GroupId'),
+            Description: 'Gateway functions',
+          },
+        },
+      };
 
 /** The way to SSM and ECS. @param {Options} options */
 const awsEgress = ({ network, endpointSecurityGroupId }) => {
@@ -63,39 +103,33 @@ const endpoints = (options) => ({
 });
 
 /**
- * The functions' place in the team's VPC. They may open connections to the workers' security group on its port and to
- * AWS's endpoints, and nowhere else: an address that ECS has given to another service meanwhile is out of reach.
+ * The functions' place in the team's VPC. They may open connections to the workers' security groups and addresses, on
+ * their ports, and to AWS's endpoints, and nowhere else: an address that ECS has given to another service meanwhile is
+ * out of reach.
  * @param {Options} options
  * @returns {import('./cloudformation.js').Piece}
  */
 export const network = (options) => {
   if (options.network === 'none') return {};
-  const { vpcId, workerPort } = options;
-  const onPort = { IpProtocol: 'tcp', FromPort: workerPort, ToPort: workerPort };
+  const ways = waysToWorkers(options);
   return {
     Resources: {
       FunctionsSecurityGroup: {
         Type: 'AWS::EC2::SecurityGroup',
         Properties: {
           GroupDescription: 'Gateway functions: to the workers and to AWS, nothing else',
-          VpcId: vpcId,
-          SecurityGroupEgress: [
-            { ...onPort, DestinationSecurityGroupId: workersGroup(options), Description: 'Workers' },
-            awsEgress(options),
-            ...s3Egress(options),
-          ],
+          VpcId: options.vpcId,
+          SecurityGroupEgress: [...ways.map(workerEgress), awsEgress(options), ...s3Egress(options)],
         },
       },
-      WorkersIngress: {
-        Type: 'AWS::EC2::SecurityGroupIngress',
-        Properties: {
-          ...onPort,
-          GroupId: workersGroup(options),
-          SourceSecurityGroupId: att('FunctionsSecurityGroup', 'GroupId'),
-          Description: 'Gateway functions',
-        },
-      },
+      ...Object.assign({}, ...ways.map(workerIngress)),
       ...(options.network === 'endpoints' && endpoints(options)),
+    },
+    Outputs: {
+      FunctionsSecurityGroupId: {
+        Description: 'Who must be let in by workers that are known by their address',
+        Value: att('FunctionsSecurityGroup', 'GroupId'),
+      },
     },
   };
 };

@@ -1,3 +1,7 @@
+import { contradictionIn } from './contradictions.js';
+import { nameProblem } from './names.js';
+import { readTargets } from './targets.js';
+
 /** The functions with a URL; beside them there is the registrar. */
 export const urlFunctions = ['openai', 'anthropic', 'ollama', 'audio', 'images', 'rerank', 'vad', 'nodes'];
 
@@ -6,7 +10,9 @@ const choices = {
   edge: ['on', 'off'],
   network: ['none', 'endpoints', 'own'],
   workers: ['on', 'off'],
+  workerScaleToZero: ['on', 'off'],
   uploads: ['on', 'off'],
+  s3Endpoint: ['stack', 'own'],
   alarms: ['on', 'off'],
 };
 
@@ -34,30 +40,25 @@ const list = (text) =>
  *   service: string, stage: string, name: string, prefix: string,
  *   edge: boolean, edgeDomain: string, edgeCertificateArn: string, edgeSecretVersion: string,
  *   network: 'none' | 'endpoints' | 'own', vpcId: string, subnetIds: string[], endpointSecurityGroupId: string,
- *   workerSecurityGroupId: string, clusters: string[], kmsKeyArn: string,
- *   workers: boolean, workerSubnetIds: string[], workerInstanceType: string, workerImage: string,
- *   workerModels: string[], haproxyImage: string,
+ *   workerTargets: import('./targets.js').Target[], clusters: string[], kmsKeyArn: string,
+ *   workers: boolean, workerScaleToZero: boolean, workerSubnetIds: string[],
+ *   workerInstanceType: string, workerImage: string, workerModels: string[], haproxyImage: string,
  *   uploads: boolean, corsOrigins: string[], routeTableIds: string[], s3PrefixListId: string,
+ *   s3Endpoint: 'stack' | 'own',
  *   alarms: boolean, alarmTopicArn: string,
  *   registrarConcurrency: number | undefined,
  * }} Options what a stack is made of: `params` in `serverless.yml`, checked
  */
 
-/** What is missing or contradicts itself. @param {Options} options @returns {string | undefined} */
-const problemOf = (options) => {
-  const { network, workers, vpcId, subnetIds, workerSecurityGroupId, edgeDomain, edgeCertificateArn } = options;
-  const { uploads, routeTableIds, s3PrefixListId } = options;
-  if (network !== 'none' && (!vpcId || subnetIds.length === 0)) return `network=${network} needs vpcId and subnetIds`;
-  if (network !== 'none' && !workers && !workerSecurityGroupId) {
-    return `network=${network} needs workers=on, or workerSecurityGroupId: the security group of your own workers`;
-  }
-  if (workers && network === 'none') return 'workers=on needs network=endpoints or network=own: workers are private';
-  if (uploads && network === 'endpoints' && (routeTableIds.length === 0 || !s3PrefixListId)) {
-    return 'uploads=on with network=endpoints needs routeTableIds and s3PrefixListId: the way to S3';
-  }
-  if (Boolean(edgeDomain) !== Boolean(edgeCertificateArn)) return 'edgeDomain and edgeCertificateArn go together';
-  return undefined;
-};
+/** What AWS's ids look like; a placeholder that was not filled in is none. */
+const ids = /** @type {const} */ ({
+  vpcId: 'vpc',
+  subnetIds: 'subnet',
+  workerSubnetIds: 'subnet',
+  endpointSecurityGroupId: 'sg',
+  routeTableIds: 'rtb',
+  s3PrefixListId: 'pl',
+});
 
 /**
  * Checks the parameters of a deployment.
@@ -75,7 +76,15 @@ export const readOptions = (params, { service, stage }) => {
   const registrarConcurrency = text('registrarConcurrency');
   if (!/^(off|\d+)$/.test(registrarConcurrency))
     throw new Error('--param registrarConcurrency must be a number or off');
+  for (const [name, prefix] of Object.entries(ids)) {
+    for (const id of list(text(name))) {
+      if (!new RegExp(`^${prefix}-[0-9a-f]{8,17}$`).test(id))
+        throw new Error(`--param ${name}: "${id}" is no id of AWS`);
+    }
+  }
   const name = `${service}-${stage}`;
+  const nameFault = nameProblem(name, [...urlFunctions, 'registrar', 'viewer-request']);
+  if (nameFault) throw new Error(`--stage ${stage}: ${nameFault}`);
   const workers = text('workers') === 'on';
   const numeric = /** @type {Record<typeof numbers[number], number>} */ (
     Object.fromEntries(numbers.map((number) => [number, Number(text(number))]))
@@ -97,10 +106,11 @@ export const readOptions = (params, { service, stage }) => {
     vpcId: text('vpcId'),
     subnetIds,
     endpointSecurityGroupId: text('endpointSecurityGroupId'),
-    workerSecurityGroupId: text('workerSecurityGroupId'),
+    workerTargets: readTargets(list(text('workerTargets'))),
     clusters: [...(workers ? [`${name}-workers`] : []), ...list(text('clusters'))],
     kmsKeyArn: text('kmsKeyArn'),
     workers,
+    workerScaleToZero: text('workerScaleToZero') === 'on',
     workerSubnetIds: workerSubnetIds.length ? workerSubnetIds : subnetIds,
     workerInstanceType: text('workerInstanceType'),
     workerImage: text('workerImage'),
@@ -110,11 +120,12 @@ export const readOptions = (params, { service, stage }) => {
     corsOrigins: list(text('corsOrigins')),
     routeTableIds: list(text('routeTableIds')),
     s3PrefixListId: text('s3PrefixListId'),
+    s3Endpoint: /** @type {Options['s3Endpoint']} */ (text('s3Endpoint')),
     alarms: text('alarms') === 'on',
     alarmTopicArn: text('alarmTopicArn'),
     registrarConcurrency: registrarConcurrency === 'off' ? undefined : Number(registrarConcurrency),
   };
-  const problem = problemOf(options);
+  const problem = contradictionIn(options, text);
   if (problem) throw new Error(`--param: ${problem}`);
   return options;
 };

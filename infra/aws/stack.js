@@ -20,10 +20,13 @@ import { workers } from './workers.js';
 
 /** @param {Osls} osls @returns {Promise<import('./options.js').Options>} */
 const optionsOf = async ({ options, resolveVariable, resolveConfigurationProperty }) => {
-  const defaults = /** @type {Record<string, unknown>} */ (await resolveConfigurationProperty(['params', 'default']));
-  for (const given of [options.param ?? []].flat()) {
-    const name = given.split('=')[0] ?? '';
-    if (!(name in defaults)) throw new Error(`--param ${name} is not one of serverless.yml's params`);
+  const params = /** @type {Record<string, Record<string, unknown>>} */ (
+    await resolveConfigurationProperty(['params'])
+  );
+  const { default: defaults = {}, ...ofStages } = params;
+  const onCommandLine = [options.param ?? []].flat().map((given) => given.split('=')[0] ?? '');
+  for (const name of [...onCommandLine, ...Object.values(ofStages).flatMap((own) => Object.keys(own ?? {}))]) {
+    if (!Object.hasOwn(defaults, name)) throw new Error(`--param ${name} is not one of serverless.yml's params`);
   }
   const entries = Object.entries(defaults)
     .filter(([, value]) => value !== null)

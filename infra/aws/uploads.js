@@ -36,7 +36,7 @@ const corsOf = (origins) =>
  * @param {Options} options
  * @returns {import('./cloudformation.js').Piece}
  */
-export const uploads = ({ uploads: isOn, corsOrigins, network, vpcId, routeTableIds }) =>
+export const uploads = ({ uploads: isOn, corsOrigins, network, vpcId, routeTableIds, s3Endpoint }) =>
   isOn
     ? {
         Resources: {
@@ -75,17 +75,20 @@ export const uploads = ({ uploads: isOn, corsOrigins, network, vpcId, routeTable
               },
             },
           },
-          ...(network === 'endpoints' && {
-            S3Endpoint: {
-              Type: 'AWS::EC2::VPCEndpoint',
-              Properties: {
-                VpcEndpointType: 'Gateway',
-                ServiceName: sub(`com.amazonaws.\${AWS::Region}.s3`),
-                VpcId: vpcId,
-                RouteTableIds: routeTableIds,
+          // A route table takes one endpoint of S3 only.
+          ...(network === 'endpoints' &&
+            s3Endpoint === 'stack' && {
+              S3Endpoint: {
+                Type: 'AWS::EC2::VPCEndpoint',
+                Properties: {
+                  VpcEndpointType: 'Gateway',
+                  ServiceName: sub(`com.amazonaws.\${AWS::Region}.s3`),
+                  VpcId: vpcId,
+                  RouteTableIds: routeTableIds,
+                },
               },
-            },
-          }),
+            }),
         },
+        Outputs: { UploadBucketName: { Description: 'Media over 6 MB', Value: ref('UploadBucket') } },
       }
     : {};

@@ -54,11 +54,17 @@ export const workers = (options) => {
       WorkersService: {
         Type: 'AWS::ECS::Service',
         DependsOn: ['WorkersCapacityProviders'],
+        // For `worker-count.js`, which has the last word on DesiredCount when it knows whether the service is there.
+        Metadata: { TasksOnceItIsThere: options.workerScaleToZero ? 'as they are' : options.workerCount },
         Properties: {
           Cluster: ref('WorkersCluster'),
           ServiceName: 'localai',
           TaskDefinition: ref('WorkersTaskDefinition'),
-          DesiredCount: options.workerCount,
+          // CloudFormation waits for a service's tasks, for hours, and takes everything back if they do not come: the
+          // gateway is not to depend on a GPU that is to be had.
+          DesiredCount: 0,
+          // It would end a task, and its streams, to start it in another zone.
+          AvailabilityZoneRebalancing: 'DISABLED',
           CapacityProviderStrategy: [{ CapacityProvider: ref('WorkersCapacityProvider'), Weight: 1 }],
           // A new worker is there before an old one goes; a deployment that cannot start one is rolled back.
           DeploymentConfiguration: {
@@ -90,6 +96,12 @@ export const workers = (options) => {
           }),
           Description: 'Where the registrar finds the workers of this stack',
         },
+      },
+    },
+    Outputs: {
+      WorkersAutoScalingGroupName: {
+        Description: 'The GPU instances',
+        Value: ref('WorkersAutoScalingGroup'),
       },
     },
   };

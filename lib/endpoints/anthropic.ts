@@ -1,5 +1,4 @@
-import { anthropic } from '../dialects/anthropic.ts';
-import { messageStream } from '../dialects/message-stream.ts';
+import { anthropic, messageStream } from '../dialects/anthropic.ts';
 import type { Endpoint } from './endpoint.ts';
 import { anthropicPrefix } from './prefix.ts';
 

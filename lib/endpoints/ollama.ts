@@ -1,5 +1,4 @@
-import { ollama } from '../dialects/ollama.ts';
-import { ollamaStream } from '../dialects/ollama-stream.ts';
+import { ollama, ollamaStream } from '../dialects/ollama.ts';
 import { InvalidRequestError, ModelNotFoundError, NotServedError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel, listedModel } from './catalog.ts';

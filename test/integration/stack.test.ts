@@ -7,7 +7,7 @@ import { endpoints } from '../../lib/endpoints/index.ts';
 import { circularResources, pathMatches, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
 import { spellings } from '../support/contract-paths.ts';
 import { resourceText, statementsOf } from '../support/iam.ts';
-import { type Package, packageStack, type Template } from '../support/osls.ts';
+import { openTemplateWorkshop, type Template } from '../support/osls.ts';
 
 /** `serverless package` without an account, and what CloudFormation would be given. */
 const vpc = { vpcId: 'vpc-0123456789abcdef0', subnetIds: 'subnet-0aaaaaaaaaaaaaaaa,subnet-0bbbbbbbbbbbbbbbb' };
@@ -17,7 +17,7 @@ const variants: Record<string, Record<string, string>> = {
   'own workers, behind their own NAT': {
     ...vpc,
     network: 'own',
-    workerSecurityGroupId: 'sg-0123456789abcdef0',
+    workerTargets: 'sg-0123456789abcdef0:8000,10.0.7.4:8080',
     clusters: 'llm,speech',
     kmsKeyArn: 'arn:aws:kms:us-east-1:123456789012:key/1',
     registrarConcurrency: 'off',
@@ -37,17 +37,16 @@ const variants: Record<string, Record<string, string>> = {
   },
 };
 
-const packages = new Map<string, Package>();
+const templates = new Map<string, Template>();
+const workshop = openTemplateWorkshop();
 beforeAll(async () => {
-  for (const [name, params] of Object.entries(variants)) packages.set(name, await packageStack(params));
-}, 120_000);
-afterAll(() => {
-  for (const made of packages.values()) made[Symbol.dispose]();
-});
+  for (const [name, params] of Object.entries(variants)) templates.set(name, await workshop.templateOf(params));
+}, 300_000);
+afterAll(() => workshop[Symbol.dispose]());
 const templateOf = (variant: string): Template => {
-  const made = packages.get(variant);
-  if (!made) throw new Error(`${variant} was not packaged`);
-  return made.template;
+  const template = templates.get(variant);
+  if (!template) throw new Error(`${variant} was not packaged`);
+  return template;
 };
 const ofType = (template: Template, type: string) =>
   Object.entries(template.Resources).filter(([, { Type }]) => Type === type);
@@ -238,11 +237,45 @@ describe('the network', () => {
     }
   });
 
+  test('workers of the team: each target is a way out, and a security group is opened', () => {
+    const own = 'own workers, behind their own NAT';
+    expect(egressOf(own)).toEqual([
+      expect.objectContaining({ FromPort: 8000, ToPort: 8000, DestinationSecurityGroupId: 'sg-0123456789abcdef0' }),
+      expect.objectContaining({ FromPort: 8080, ToPort: 8080, CidrIp: '10.0.7.4/32' }),
+      expect.objectContaining({ FromPort: 443, ToPort: 443, CidrIp: '0.0.0.0/0' }),
+    ]);
+    expect(ofType(templateOf(own), 'AWS::EC2::SecurityGroupIngress').map(([, { Properties }]) => Properties)).toEqual([
+      expect.objectContaining({ GroupId: 'sg-0123456789abcdef0', FromPort: 8000, ToPort: 8000 }),
+    ]);
+  });
+
   test('with a way of their own there are no endpoints; without a VPC, no security groups', () => {
     const own = templateOf('own workers, behind their own NAT');
     expect(ofType(own, 'AWS::EC2::VPCEndpoint')).toEqual([]);
-    expect(propertiesOf(own, 'WorkersIngress')).toHaveProperty('GroupId', 'sg-0123456789abcdef0');
     expect(JSON.stringify(templateOf('as it is'))).not.toMatch(/VpcConfig|SecurityGroup|ec2:/);
+  });
+});
+
+describe('the workers', () => {
+  test('are none, and no instance, and stay in their zone', () => {
+    const template = templateOf('with network, workers and uploads');
+    expect(propertiesOf(template, 'WorkersService')).toMatchObject({
+      DesiredCount: 0,
+      AvailabilityZoneRebalancing: 'DISABLED',
+    });
+    const group = propertiesOf(template, 'WorkersAutoScalingGroup');
+    expect(group).toHaveProperty('MinSize', '0');
+    expect(group).not.toHaveProperty('DesiredCapacity');
+  });
+
+  test('nothing of the gateway waits for them', () => {
+    const { Resources } = templateOf('with network, workers and uploads');
+    const isWorkers = (id: string) => id.startsWith('Workers') && id !== 'WorkersSecurityGroup';
+    const waiting = Object.entries(Resources).filter(
+      ([id, { DependsOn = [], Properties }]) =>
+        !isWorkers(id) && /"Workers(?!SecurityGroup|Ingress)\w+"/.test(JSON.stringify([DependsOn, Properties ?? {}])),
+    );
+    expect(waiting.map(([id]) => id)).toEqual([]);
   });
 });
 
@@ -318,8 +351,8 @@ describe('the settings', () => {
   });
 
   test('a misspelt parameter stops the packaging and is named', async () => {
-    await expect(packageStack({ egde: 'off' })).rejects.toThrow('--param egde');
-  });
+    await expect(workshop.templateOf({ egde: 'off' })).rejects.toThrow('--param egde');
+  }, 60_000);
 });
 
 describe('DEPLOY.md', () => {

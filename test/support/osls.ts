@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -12,6 +11,7 @@ export interface Resource {
   readonly Type: string;
   readonly Properties?: Readonly<Record<string, unknown>>;
   readonly DependsOn?: string | readonly string[];
+  readonly Metadata?: Readonly<Record<string, unknown>>;
 }
 
 export interface Template {
@@ -28,24 +28,101 @@ export interface Package extends Disposable {
   readonly template: Template;
 }
 
+const bin = join(dirname(createRequire(import.meta.url).resolve('osls/package.json')), 'bin/serverless.js');
+const optionsOf = (params: Readonly<Record<string, string>>) =>
+  Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${value}`]);
+
+/** Nothing of this machine: no region, no profile, no credentials, and no home to find some in. */
+const bare = (home: string) => ({
+  PATH: process.env.PATH,
+  HOME: home,
+  SLS_TELEMETRY_DISABLED: '1',
+  NODE_NO_WARNINGS: '1',
+});
+
+/** What `git clone` and `npm ci` leave, in a folder of its own: osls keeps its state beside the project. */
+const copyProject = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'project-'));
+  for (const source of ['functions', 'lib', 'infra', 'package.json', 'tsconfig.json', 'serverless.yml']) {
+    cpSync(join(root, source), join(folder, source), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  return folder;
+};
+
+/** What an osls command said, and how it ended. */
+export interface Ended {
+  readonly output: string;
+  readonly code: number;
+}
+
+const runOsls = (project: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  new Promise<Ended>((resolve) => {
+    const options = { cwd: project, env: { ...bare(project), ...env } };
+    execFile(process.execPath, [bin, ...args], options, (error, stdout, stderr) =>
+      resolve({ output: stdout + stderr, code: error ? Number(error.code) || 1 : 0 }),
+    );
+  });
+
 /**
  * Runs `serverless package` as an operator does, with no credentials and no network.
  * @param params `--param` names and values.
  * @throws {Error} with what it printed, when it fails.
  */
 export const packageStack = async (params: Readonly<Record<string, string>> = {}): Promise<Package> => {
-  const folder = mkdtempSync(join(tmpdir(), 'stack-'));
-  const osls = createRequire(import.meta.url).resolve('osls/package.json');
-  const options = Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${value}`]);
-  await promisify(execFile)(
-    process.execPath,
-    [join(dirname(osls), 'bin/serverless.js'), 'package', '--package', folder, ...options],
-    {
-      cwd: root,
-      // Nothing of this machine: no region, no profile, no credentials, and no home to find some in.
-      env: { PATH: process.env.PATH, HOME: folder, SLS_TELEMETRY_DISABLED: '1', NODE_NO_WARNINGS: '1' },
-    },
-  );
+  const project = copyProject();
+  const folder = join(project, 'packaged');
+  const { output, code } = await runOsls(project, ['package', '--package', folder, ...optionsOf(params)]);
+  if (code !== 0) throw new Error(output);
   const template = JSON.parse(readFileSync(join(folder, 'cloudformation-template-update-stack.json'), 'utf8'));
-  return { folder, template, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  return { folder, template, [Symbol.dispose]: () => rmSync(project, { recursive: true, force: true }) };
+};
+
+/**
+ * A place where `serverless package` can be run again and again for its template alone: the functions' code is a line
+ * each there, and is not bundled, which takes most of the time.
+ */
+export interface TemplateWorkshop extends Disposable {
+  /** @throws {Error} with what osls printed, when it fails. */
+  readonly templateOf: (params: Readonly<Record<string, string>>, stage?: string) => Promise<Template>;
+}
+
+export const openTemplateWorkshop = (): TemplateWorkshop => {
+  const project = mkdtempSync(join(tmpdir(), 'templates-'));
+  for (const source of ['lib', 'infra', 'package.json', 'serverless.yml']) {
+    cpSync(join(root, source), join(project, source), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
+  for (const name of readdirSync(join(root, 'functions'))) {
+    const folder = join(project, 'dist', name.replace('.ts', ''));
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'index.cjs'), '');
+  }
+  writeFileSync(join(project, 'infra/bundle.js'), 'export default class {}');
+  return {
+    templateOf: async (params, stage) => {
+      const forStage = stage === undefined ? [] : ['--stage', stage];
+      const { output, code } = await runOsls(project, ['package', ...optionsOf(params), ...forStage]);
+      if (code !== 0) throw new Error(output);
+      const file = join(project, '.serverless', 'cloudformation-template-update-stack.json');
+      return JSON.parse(readFileSync(file, 'utf8'));
+    },
+    [Symbol.dispose]: () => rmSync(project, { recursive: true, force: true }),
+  };
+};
+
+/**
+ * Runs `serverless deploy`.
+ * @param env where AWS is, and who asks.
+ */
+export const deployStack = async (
+  params: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>>,
+): Promise<Ended> => {
+  const project = copyProject();
+  try {
+    return await runOsls(project, ['deploy', ...optionsOf(params)], env);
+  } finally {
+    rmSync(project, { recursive: true, force: true });
+  }
 };

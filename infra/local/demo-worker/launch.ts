@@ -2,13 +2,6 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** What a worker's process tells once it serves. */
-interface Serving {
-  readonly url: string;
-  readonly models: readonly string[];
-  readonly missing: readonly string[];
-}
-
 /** A running demo worker, in the form the gateway's `LOCALAI_WORKERS` takes. */
 export interface DemoWorker {
   readonly id: string;
@@ -18,9 +11,6 @@ export interface DemoWorker {
 
 export interface DemoWorkers {
   readonly workers: DemoWorker[];
-  /** The models of each, and those that each explains where this machine lacks what they need. */
-  readonly models: readonly string[];
-  readonly missing: readonly string[];
   /** Ends the processes; resolves when they are gone. */
   close(): Promise<void>;
 }
@@ -40,14 +30,14 @@ const start = (id: string, host: string): ChildProcess => {
   });
 };
 
-const whenServing = async (child: ChildProcess): Promise<Serving> => {
+const whenServing = async (child: ChildProcess): Promise<string> => {
   const [event] = await Promise.race([
-    once(child, 'message') as Promise<[Serving]>,
+    once(child, 'message') as Promise<[{ url: string }]>,
     once(child, 'exit').then(([code, signal]) => {
       throw new Error(`A demo worker ended at its start (${signal ?? `code ${code}`}).`);
     }),
   ]);
-  return event;
+  return event.url;
 };
 
 const stop = async (child: ChildProcess): Promise<void> => {
@@ -69,10 +59,8 @@ export const startDemoWorkers = async ({ count = 2, host = '127.0.0.1' } = {}): 
     await Promise.all(children.map(stop));
   };
   try {
-    const serving = await Promise.all(children.map(whenServing));
-    const [{ models = [], missing = [] } = {}] = serving;
-    const workers = serving.map(({ url }, index) => ({ id: ids[index] as string, url, engine: 'localai' as const }));
-    return { workers, models, missing, close };
+    const urls = await Promise.all(children.map(whenServing));
+    return { workers: ids.map((id, index) => ({ id, url: urls[index] as string, engine: 'localai' })), close };
   } catch (error) {
     await close();
     throw error;

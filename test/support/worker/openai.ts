@@ -138,7 +138,12 @@ const responses = (asked: Asked): Answer => {
     },
   };
   if (asked.fields.stream !== true) return jsonAnswer(complete);
-  const typed = (type: string, rest: object) => ({ event: type, data: { type, ...rest } });
+  let sequence_number = 0;
+  const typed = (type: string, rest: object): SseEvent => {
+    const event = { event: type, data: { type, sequence_number, ...rest } };
+    sequence_number += 1;
+    return event;
+  };
   const started = { ...base, status: 'in_progress', output: [] };
   const where = { output_index: 0, content_index: 0, item_id: item.id };
   const empty = { type: 'output_text', text: '', annotations: [] };
@@ -174,10 +179,7 @@ const responses = (asked: Asked): Answer => {
     typed('response.output_item.done', { output_index: 0, item }),
     typed('response.completed', { response: complete }),
   ];
-  const numbered = events.map(({ event, data: { type, ...rest } }, sequence_number): SseEvent => {
-    return { event, data: { type, sequence_number, ...rest } };
-  });
-  return sseAnswer(numbered, 1);
+  return sseAnswer(events, 1);
 };
 
 const models = (asked: Asked): Answer =>

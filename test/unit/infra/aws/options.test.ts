@@ -4,7 +4,9 @@ import { readParams } from '../../../support/stack-params.ts';
 
 const about = { service: 'gateway', stage: 'prod' };
 const read = (given: Record<string, unknown> = {}) => readOptions({ ...readParams(), ...given }, about);
-const vpc = { vpcId: 'vpc-1', subnetIds: 'subnet-a, subnet-b' };
+const vpc = { vpcId: 'vpc-0123abcd', subnetIds: 'subnet-0000000a, subnet-0000000b' };
+const targets = { workerTargets: 'sg-0123456789abcdef0:8000' };
+const s3 = { uploads: 'on', s3PrefixListId: 'pl-63a5400a' };
 
 describe('parameters of a deployment', () => {
   test('the defaults of serverless.yml are a stack of their own', () => {
@@ -21,7 +23,7 @@ describe('parameters of a deployment', () => {
 
   test('lists, and the cluster of the workers beside those of the team', () => {
     const options = read({ ...vpc, network: 'endpoints', workers: 'on', clusters: 'llm,speech' });
-    expect(options.subnetIds).toEqual(['subnet-a', 'subnet-b']);
+    expect(options.subnetIds).toEqual(['subnet-0000000a', 'subnet-0000000b']);
     expect(options.workerSubnetIds).toEqual(options.subnetIds);
     expect(options.clusters).toEqual(['gateway-prod-workers', 'llm', 'speech']);
   });
@@ -32,11 +34,52 @@ describe('parameters of a deployment', () => {
     [{ workerPort: 'http' }, 'workerPort must be a whole number'],
     [{ registrarConcurrency: 'no' }, 'registrarConcurrency must be a number or off'],
     [{ network: 'own' }, 'network=own needs vpcId and subnetIds'],
-    [{ network: 'own', ...vpc }, 'workerSecurityGroupId'],
+    [{ network: 'own', ...vpc }, 'workerTargets'],
+    [{ network: 'own', ...targets, vpcId: 'vpc-...', subnetIds: 'subnet-...' }, 'vpcId: "vpc-..."'],
+    [
+      { network: 'endpoints', ...targets, ...vpc, subnetIds: 'subnet-0000000a,subnet-0000000a' },
+      'subnet-0000000a twice',
+    ],
+    [{ network: 'endpoints', ...vpc, workers: 'on', workerPort: 8081 }, 'workerPort cannot be 8081'],
+    [{ network: 'endpoints', ...vpc, ...targets, uploads: 'on' }, 's3PrefixListId'],
+    [{ network: 'endpoints', ...vpc, ...targets, ...s3 }, 's3Endpoint=own'],
+    [{ network: 'own', ...vpc, ...targets, uploads: 'on', endpointSecurityGroupId: 'sg-00000000' }, 's3PrefixListId'],
+    [targets, 'workerTargets has no effect without network'],
+    [{ network: 'endpoints', ...vpc, ...targets, endpointSecurityGroupId: 'sg-00000000' }, 'without network=own'],
+    [
+      { network: 'endpoints', ...vpc, ...targets, ...s3, s3Endpoint: 'own', routeTableIds: 'rtb-00000000' },
+      'routeTableIds',
+    ],
+    [s3, 's3PrefixListId has no effect'],
+    [{ workerSubnetIds: 'subnet-0000000a' }, 'without workers=on'],
+    [{ edge: 'off', edgeDomain: 'llm.example.org', edgeCertificateArn: 'arn' }, 'without edge=on'],
+    [{ alarms: 'off', alarmTopicArn: 'arn' }, 'without alarms=on'],
     [{ workers: 'on' }, 'workers=on needs network=endpoints or network=own'],
     [{ edgeDomain: 'llm.example.org' }, 'edgeDomain and edgeCertificateArn go together'],
   ])('%j is refused in words', (given, words) => {
     expect(() => read(given)).toThrow(words);
+  });
+
+  test.each([
+    ['in a VPC with a way of its own, S3 included', { network: 'own', ...vpc, ...targets, uploads: 'on' }],
+    [
+      'with endpoints and an endpoint of S3 that is there',
+      { network: 'endpoints', ...vpc, ...targets, ...s3, s3Endpoint: 'own' },
+    ],
+    [
+      'with endpoints of the team, and S3',
+      { network: 'own', ...vpc, ...targets, ...s3, endpointSecurityGroupId: 'sg-00000000' },
+    ],
+    ['its own workers beside those of the team', { network: 'endpoints', ...vpc, ...targets, workers: 'on' }],
+  ])('%s: nothing is missing', (_, given) => {
+    expect(() => read(given)).not.toThrow();
+  });
+
+  test('a stage whose names would be too long for AWS, or not of its letters, is refused before anything is made', () => {
+    const named = (stage: string) => () => readOptions(readParams(), { service: 'localai-gateway', stage });
+    expect(named('x'.repeat(33))).not.toThrow();
+    expect(named('x'.repeat(34))).toThrow('1 characters too long');
+    expect(named('feature_x')).toThrow('letters, digits and hyphens');
   });
 
   test('the registrar need not reserve its place', () => {

@@ -1,0 +1,57 @@
+/** @typedef {import('./options.js').Options} Options */
+
+/**
+ * Parameters that mean nothing unless others are set: who gives them expects something else than will be.
+ * @param {Options} options
+ * @returns {[name: string, isOfUse: boolean, needs: string][]}
+ */
+const dependents = ({ network, workers, uploads, edge, alarms, s3Endpoint }) => {
+  const inVpc = network !== 'none';
+  const vpcNeeds = 'network=endpoints or network=own';
+  const stackEndpoint = uploads && network === 'endpoints' && s3Endpoint === 'stack';
+  return [
+    ['vpcId', inVpc, vpcNeeds],
+    ['subnetIds', inVpc, vpcNeeds],
+    ['workerTargets', inVpc, vpcNeeds],
+    ['endpointSecurityGroupId', network === 'own', 'network=own'],
+    ['workerSubnetIds', workers, 'workers=on'],
+    ['routeTableIds', stackEndpoint, 'uploads=on, network=endpoints and s3Endpoint=stack'],
+    ['s3PrefixListId', uploads && inVpc, `uploads=on and ${vpcNeeds}`],
+    ['edgeDomain', edge, 'edge=on'],
+    ['alarmTopicArn', alarms, 'alarms=on'],
+  ];
+};
+
+/** What AWS would refuse or what would not work, told before anything is made. @param {Options} options */
+const impossible = (options) => {
+  const { network, workers, vpcId, subnetIds, workerTargets, edgeDomain, edgeCertificateArn } = options;
+  const { uploads, routeTableIds, s3PrefixListId, endpointSecurityGroupId, s3Endpoint } = options;
+  if (workers && network === 'none') return 'workers=on needs network=endpoints or network=own: workers are private';
+  if (network !== 'none' && (!vpcId || subnetIds.length === 0)) return `network=${network} needs vpcId and subnetIds`;
+  if (network !== 'none' && !workers && workerTargets.length === 0) {
+    return `network=${network} needs workers=on, or workerTargets: the security groups or addresses of your own workers, with their ports`;
+  }
+  const twice = subnetIds.find((id, index) => subnetIds.indexOf(id) !== index);
+  if (twice) return `subnetIds has ${twice} twice`;
+  // Port 8081 is the engine's, on the task's loopback.
+  if (workers && options.workerPort === 8081) return 'workerPort cannot be 8081: the engine behind it listens there';
+  const isNarrow = network === 'endpoints' || endpointSecurityGroupId !== '';
+  if (uploads && isNarrow && !s3PrefixListId) {
+    return 'uploads=on needs s3PrefixListId, the way to S3: nothing else is open to the functions';
+  }
+  if (uploads && network === 'endpoints' && s3Endpoint === 'stack' && routeTableIds.length === 0) {
+    return 'uploads=on needs routeTableIds, the subnets`, for an endpoint of S3; or s3Endpoint=own where they lead to one already';
+  }
+  if (Boolean(edgeDomain) !== Boolean(edgeCertificateArn)) return 'edgeDomain and edgeCertificateArn go together';
+  return undefined;
+};
+
+/**
+ * @param {Options} options
+ * @param {(name: string) => string} given a parameter's text, '' where none was given
+ * @returns {string | undefined} what is missing, contradicts itself or has no effect
+ */
+export const contradictionIn = (options, given) => {
+  const [idle] = dependents(options).filter(([name, isOfUse]) => given(name) !== '' && !isOfUse);
+  return impossible(options) ?? (idle && `${idle[0]} has no effect without ${idle[2]}`);
+};

@@ -1,0 +1,56 @@
+/** A stack an operator may ask for: its parameters, by a name that says what it is. */
+export type Combination = readonly [name: string, params: Readonly<Record<string, string>>];
+
+type Choice = readonly [name: string, params: Readonly<Record<string, string>>];
+
+const vpc = { vpcId: 'vpc-0123456789abcdef0', subnetIds: 'subnet-0aaaaaaaaaaaaaaaa,subnet-0bbbbbbbbbbbbbbbb' };
+const targets = { workerTargets: 'sg-0123456789abcdef0:8000,10.0.7.4:8080' };
+
+/** What DEPLOY.md lets one choose, one axis a line; a new axis is a line more. */
+const axes: readonly (readonly Choice[])[] = [
+  [
+    ['no VPC', { network: 'none' }],
+    ['endpoints', { network: 'endpoints', ...vpc }],
+    ['own network', { network: 'own', ...vpc }],
+  ],
+  [
+    ['own workers', {}],
+    ['GPU workers', { workers: 'on', clusters: 'llm,speech' }],
+  ],
+  [
+    ['', {}],
+    ['uploads', { uploads: 'on', corsOrigins: 'https://chat.example.org' }],
+  ],
+  [
+    ['edge', {}],
+    ['no edge', { edge: 'off', alarms: 'off' }],
+  ],
+];
+
+/** What the choices need beside each other, and where some are none. */
+const completed = ([name, params]: Combination): Combination[] => {
+  const { network, workers, uploads, edge } = params;
+  if (network === 'none') return workers === 'on' ? [] : [[name, params]];
+  const more = workers === 'on' ? {} : targets;
+  if (uploads !== 'on') return [[name, { ...params, ...more }]];
+  const s3 = { s3PrefixListId: 'pl-63a5400a' };
+  if (network === 'own') {
+    return edge === 'off'
+      ? [[`${name}, everything open`, { ...params, ...more }]]
+      : [[`${name}, endpoints of the team`, { ...params, ...more, ...s3, endpointSecurityGroupId: 'sg-00000000' }]];
+  }
+  return edge === 'off'
+    ? [[`${name}, S3 endpoint of the team`, { ...params, ...more, ...s3, s3Endpoint: 'own' }]]
+    : [[name, { ...params, ...more, ...s3, routeTableIds: 'rtb-0123456789abcdef0' }]];
+};
+
+const product = (rest: readonly (readonly Choice[])[]): Combination[] => {
+  const [choices, ...others] = rest;
+  if (!choices) return [['', {}]];
+  return choices.flatMap(([name, params]) =>
+    product(others).map(([tail, more]) => [[name, tail].filter(Boolean).join(', '), { ...params, ...more }] as const),
+  );
+};
+
+/** Every one of them. */
+export const combinations: readonly Combination[] = product(axes).flatMap(completed);
