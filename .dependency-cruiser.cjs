@@ -16,7 +16,7 @@ const floors = [
   [room('router'), room('discovery'), room('upstream'), room('http'), room('uploads')],
   [room('engines')],
   [room('aws'), room('time'), room('telemetry')],
-  [leaf('holder'), leaf('worker'), leaf('errors')],
+  [leaf('holder'), leaf('worker'), leaf('errors'), leaf('json')],
 ];
 
 const forbid = (name, from, to) => ({ name, severity: 'error', from: { path: from }, to: { path: to } });
@@ -45,7 +45,12 @@ module.exports = {
       ...forbid('the local platform looks into the gateway', '^infra/', '^lib/'),
       to: {
         path: '^(lib|functions)/',
-        pathNot: ['^lib/config\\.ts$', '^lib/endpoints/index\\.ts$', '^lib/http/request-target\\.ts$'],
+        pathNot: [
+          '^lib/config\\.ts$',
+          '^lib/endpoints/index\\.ts$',
+          '^lib/http/request-target\\.ts$',
+          '^lib/errors\\.ts$',
+        ],
       },
     },
     forbid(

@@ -104,9 +104,9 @@ const SETTINGS = {
   ),
   maxAttempts: setting('GATEWAY_MAX_ATTEMPTS', v.optional(whole(1, 100), '3')),
   connectTimeoutMs: setting('GATEWAY_CONNECT_TIMEOUT_MS', v.optional(number(1, 60_000), '1000')),
-  /** `undefined`: 120 s for streams, the deadline for buffered requests. */
+  /** `undefined`: 600 s for streams, the deadline for buffered requests. */
   firstByteTimeoutMs: setting('GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS', v.optional(seconds(0.01, 900))),
-  idleTimeoutMs: setting('GATEWAY_IDLE_TIMEOUT_SECONDS', v.optional(seconds(0.01, 900), '60')),
+  idleTimeoutMs: setting('GATEWAY_IDLE_TIMEOUT_SECONDS', v.optional(seconds(0.01, 900), '300')),
   keepAliveMs: setting('GATEWAY_KEEPALIVE_SECONDS', v.optional(seconds(0.01, 900), '10')),
   deadlineMarginMs: setting('GATEWAY_DEADLINE_MARGIN_MS', v.optional(number(0, 60_000), '1500')),
   maxBodyBytes: setting('GATEWAY_MAX_BODY_BYTES', v.optional(whole(1, 1e9))),

@@ -9,6 +9,8 @@ export interface ErrorDetails {
   readonly retryAfter?: number | undefined;
   /** Further response headers, lower-case. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** What a worker's own error object said beside its message: type, code, and whatever else. */
+  readonly own?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
 }
 
@@ -18,6 +20,7 @@ export class GatewayError extends Error {
   readonly code: string;
   readonly param: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly own: Readonly<Record<string, unknown>> | undefined;
 
   constructor(status: number, code: string, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -25,6 +28,7 @@ export class GatewayError extends Error {
     this.status = status;
     this.code = code;
     this.param = details.param;
+    this.own = details.own;
     this.headers =
       details.retryAfter === undefined
         ? (details.headers ?? {})

@@ -5,8 +5,10 @@ import type { ReadText } from './discovery/static.ts';
 import type { Family } from './endpoints/family.ts';
 import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import { NotFoundError } from './errors.ts';
+import type { Forms } from './http/form-fields.ts';
 import type { Reply } from './http/reply.ts';
 import { withFallback } from './inference/fallback.ts';
+import type { createImages as CreateImages } from './inference/images.ts';
 import { createInference } from './inference/inference.ts';
 import type { createTakeUploads as CreateTakeUploads } from './inference/uploaded-files.ts';
 import { createHandler } from './lambda/handler.ts';
@@ -48,7 +50,11 @@ const DECODED_BYTES = 6 * 1024 * 1024;
 export interface GatewayOptions {
   /** Default: `process.env`. */
   readonly env?: Environment;
-  /** Wired in by the functions whose endpoints take uploads. */
+  /** Wired in by the functions that need them, for every byte of a bundle is parsed at a cold start: where forms are taken, */
+  readonly forms?: Forms;
+  /** where answers have images, */
+  readonly createImages?: typeof CreateImages;
+  /** where files may be uploaded first. */
   readonly uploading?: {
     readonly createUploads: typeof CreateUploads;
     readonly createTakeUploads: typeof CreateTakeUploads;
@@ -61,7 +67,7 @@ export interface GatewayOptions {
  * @param family which of the functions this is; a function serves its own family's endpoints and no other.
  * @returns the handler to export, for a function URL with `InvokeMode: RESPONSE_STREAM`.
  */
-export const createGateway = (family: Family, { env, uploading }: GatewayOptions = {}) => {
+export const createGateway = (family: Family, { env, forms, createImages, uploading }: GatewayOptions = {}) => {
   const { config, isBroken } = readOrLog(env);
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
@@ -83,7 +89,9 @@ export const createGateway = (family: Family, { env, uploading }: GatewayOptions
       ? undefined
       : uploading?.createUploads({ bucket, maxBytes, env: config.aws, send: upstream.send });
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
-  const infer = withFallback(createInference({ config, router, upstream, ask, uploads, takeUploads }));
+  const infer = withFallback(
+    createInference({ config, router, upstream, ask, forms, createImages, uploads, takeUploads }),
+  );
 
   const accessOptions = {
     source,

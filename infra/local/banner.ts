@@ -11,8 +11,11 @@ export interface BannerOptions {
   embeddingsModel: string | undefined;
   needsKey: boolean;
   exposesNode: boolean;
+  /** Whether AWS's own runtime client is being built meanwhile. */
+  isRicComing: boolean;
 }
 
+const COMING_NOTICE = 'our own small client, until aws-lambda-ric is built beside it (a minute or two, once)';
 const CLIENT_NOTICE =
   process.platform === 'linux'
     ? 'our own small client, for aws-lambda-ric is not built here: install build-essential cmake python3 xz-utils (Debian) and start again'
@@ -20,7 +23,8 @@ const CLIENT_NOTICE =
 
 /** What is served where, and how to try it: printed once `/readyz` says yes. */
 export const banner = (options: BannerOptions): string => {
-  const { platform, functions, demoWorkers, chatModel, embeddingsModel, needsKey, exposesNode } = options;
+  const { platform, functions, demoWorkers, chatModel, embeddingsModel, needsKey, exposesNode, isRicComing } = options;
+  const ownClient = isRicComing ? COMING_NOTICE : CLIENT_NOTICE;
   const { origin } = platform;
   const key = needsKey ? ` -H "Authorization: Bearer $LOCALAI_API_KEY"` : '';
   const post = (path: string, body: object) =>
@@ -29,7 +33,7 @@ export const banner = (options: BannerOptions): string => {
   return [
     '',
     `LocalAI Lambda gateway: ${origin}`,
-    `  runtime   ${platform.runtime === 'ric' ? 'aws-lambda-ric, Lambda\u2019s own' : CLIENT_NOTICE}, Node ${process.version}`,
+    `  runtime   ${platform.runtime === 'ric' ? 'aws-lambda-ric, Lambda\u2019s own' : ownClient}, Node ${process.version}`,
     demoWorkers.length > 0
       ? `  workers   ${demoWorkers.join(', ')}: embedded demo workers; set LOCALAI_WORKERS to your own`
       : `  workers   curl -s ${origin}/api/nodes${key}`,

@@ -28,6 +28,7 @@ export interface EnvironmentOptions {
 /** One execution environment: a process that serves one request at a time. */
 export interface Environment {
   readonly pid: number;
+  readonly runtime: Runtime;
   readonly state: EnvironmentState;
   /** Wall clock of its last turn to idle, ms since 1970. */
   readonly idleSince: number;
@@ -89,7 +90,7 @@ export const createEnvironment = async (options: EnvironmentOptions): Promise<En
       state = 'idle';
       idleSince = Date.now();
       options.onIdle(environment);
-      if (state === 'idle' && freeze && child.kill('SIGSTOP')) state = 'frozen';
+      if (state === 'idle' && !stopping && freeze && child.kill('SIGSTOP')) state = 'frozen';
     },
     onInitError(failure) {
       reason ??= new FunctionError(failure);
@@ -127,6 +128,7 @@ export const createEnvironment = async (options: EnvironmentOptions): Promise<En
 
   const environment: Environment = {
     pid: child.pid ?? 0,
+    runtime: options.runtime,
     get state() {
       return state;
     },

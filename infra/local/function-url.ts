@@ -7,6 +7,9 @@ import { sendResponse } from './url-response.ts';
 /** Limit of a synchronous invocation: bytes of the event as JSON, base64 included. */
 export const MAX_EVENT_BYTES = 6_291_456;
 
+/** How long an environment may take to end the response that its client has left. */
+const GRACE_MS = 250;
+
 const TOO_LARGE = `Request must be smaller than ${MAX_EVENT_BYTES} bytes for the InvokeFunction operation`;
 
 /** In the platform's own words: no function speaks here. */
@@ -50,7 +53,10 @@ export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string
     response.setHeader('x-amzn-requestid', requestId);
     const left = new AbortController();
     let settled = false;
-    response.once('close', () => settled || left.abort());
+    // Not at once: a client that has read its stream's last event leaves, and the body's end comes a moment later.
+    response.once('close', () => {
+      if (!settled) setTimeout(() => settled || left.abort(), GRACE_MS);
+    });
     try {
       const body = await readBody(request);
       if (!body) return refuse(response, 413, TOO_LARGE);

@@ -21,6 +21,10 @@ export interface PlatformOptions {
   /** The real `aws-lambda-ric` by default, our own client where it is missing. */
   runtime?: Runtime;
   limits?: Partial<Limits>;
+  /** Put around every listener: what may not come in at all. */
+  guard?(listener: RequestListener): RequestListener;
+  /** Put around the common origin's listener, as CloudFront is around the functions. */
+  edge?(listener: RequestListener): RequestListener;
   /** What functions print and what the platform has to say of them. */
   onLog?(functionName: string, line: string): void;
 }
@@ -28,7 +32,10 @@ export interface PlatformOptions {
 export interface Platform {
   /** Base URL of all families, without a trailing slash. */
   readonly origin: string;
+  /** What new environments run on. */
   readonly runtime: Runtime;
+  /** Has new environments run on another one; the present ones end with the request they serve. */
+  useRuntime(runtime: Runtime): void;
   /** Base URL of one function's own URL. @throws {Error} for a function without one. */
   urlOf(functionName: string): string;
   environments(): { functionName: string; pid: number; state: EnvironmentState }[];
@@ -63,25 +70,28 @@ const baseUrl = (server: Server) => {
  * @throws {Error} when the port is taken, or the runtime asked for is not installed.
  */
 export const startPlatform = async (options: PlatformOptions): Promise<Platform> => {
-  const { functions, env = {}, host = '127.0.0.1', port = 0, runtime = defaultRuntime(), onLog = () => {} } = options;
+  const { functions, env = {}, host = '127.0.0.1', port = 0, onLog = () => {} } = options;
+  const { guard = (listener) => listener, edge = (listener) => listener } = options;
+  let runtime = options.runtime ?? defaultRuntime();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const pools = new Map<string, Pool>();
   const listeners = new Map<string, RequestListener>();
   for (const fn of functions) {
     const log = (line: string) => onLog(fn.name, line);
-    const pool = createPool({ fn, runtime, env, onLog: log }, limits);
+    const pool = createPool({ fn, runtimeOf: () => runtime, env, onLog: log }, limits);
     pools.set(fn.name, pool);
     if (fn.hasUrl) listeners.set(fn.name, createFunctionUrl(fn.name, pool, log));
   }
 
-  const front = await listen(host, port, (request, response) => {
+  const route: RequestListener = (request, response) => {
     const name = options.routeOf(request.method ?? 'GET', readTarget(request.url ?? '/').path);
     const listener = name === undefined ? undefined : listeners.get(name);
     if (listener) return listener(request, response);
     response.writeHead(404, { 'content-type': 'application/json' }).end('{"Message":"Not Found"}');
-  });
+  };
+  const front = await listen(host, port, guard(edge(route)));
   const urls = new Map<string, Server>();
-  for (const [name, listener] of listeners) urls.set(name, await listen(host, 0, listener));
+  for (const [name, listener] of listeners) urls.set(name, await listen(host, 0, guard(listener)));
 
   const gone = new FunctionError({ errorType: 'Runtime.ExitError', errorMessage: 'the platform exited' });
   const killAll = () => {
@@ -91,7 +101,13 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
 
   return {
     origin: baseUrl(front),
-    runtime,
+    get runtime() {
+      return runtime;
+    },
+    useRuntime(next) {
+      runtime = next;
+      for (const pool of pools.values()) pool.renew();
+    },
     urlOf(functionName) {
       const server = urls.get(functionName);
       if (!server) throw new Error(`${functionName} has no function URL`);

@@ -1,4 +1,5 @@
 import { createEnvironment, type Environment, type EnvironmentOptions } from './environment.ts';
+import type { Runtime } from './runtime.ts';
 import { FunctionError, type InvocationResponse } from './runtime-api.ts';
 
 /** How many environments a function may have, and how long they and their queue wait. */
@@ -27,6 +28,8 @@ export interface Pool {
    */
   invoke(payload: string, requestId: string, traceId: string, signal: AbortSignal): Promise<InvocationResponse>;
   environments(): Environment[];
+  /** Lets idle environments go that run on another runtime than new ones would. */
+  renew(): void;
   close(): Promise<void>;
 }
 
@@ -43,8 +46,14 @@ const SWEEP_MS = 10_000;
 const PATIENCE_MS = 1200;
 const failed = (errorType: string, errorMessage: string) => new FunctionError({ errorType, errorMessage });
 
+export interface PoolOptions extends Omit<EnvironmentOptions, 'onIdle' | 'onDead' | 'freeze' | 'runtime'> {
+  /** What new environments run on. Those that run on another serve no further request. */
+  runtimeOf(): Runtime;
+}
+
 /** Environments are started on demand, serve one request at a time, and the last used serves next. */
-export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead' | 'freeze'>, limits: Limits): Pool => {
+export const createPool = (options: PoolOptions, limits: Limits): Pool => {
+  const { runtimeOf, ...environmentOptions } = options;
   const all = new Set<Environment>();
   const warm = new Set<Environment>();
   const idle: Environment[] = [];
@@ -59,6 +68,10 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
 
   const onIdle = (environment: Environment) => {
     warm.add(environment);
+    if (environment.runtime !== runtimeOf()) {
+      environment.stop();
+      return;
+    }
     const waiter = waiters.shift();
     if (waiter) waiter.take(environment);
     else idle.push(environment);
@@ -73,7 +86,13 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
   };
 
   const start = () => {
-    const started = createEnvironment({ ...options, freeze: limits.freeze, onIdle, onDead })
+    const started = createEnvironment({
+      ...environmentOptions,
+      runtime: runtimeOf(),
+      freeze: limits.freeze,
+      onIdle,
+      onDead,
+    })
       .then(
         (environment) => void all.add(environment),
         (error: Error) => void waiters.shift()?.reject(error),
@@ -136,6 +155,12 @@ export const createPool = (options: Omit<EnvironmentOptions, 'onIdle' | 'onDead'
       });
     },
     environments: () => [...all],
+    renew() {
+      for (const environment of idle.filter(({ runtime }) => runtime !== runtimeOf())) {
+        leave(idle, environment);
+        environment.stop();
+      }
+    },
     async close() {
       closed = true;
       clearInterval(sweep);

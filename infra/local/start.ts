@@ -4,10 +4,11 @@ import { ConfigError, parseConfig } from '../../lib/config.ts';
 import { functionFor } from '../../lib/endpoints/index.ts';
 import { build } from '../build.js';
 import { banner } from './banner.ts';
-import { startDemoWorkers } from './demo-worker/launch.ts';
+import { type DemoWorkers, startDemoWorkers } from './demo-worker/launch.ts';
+import { isLoopback, loopbackOnly, sizeLimited } from './front.ts';
 import { awsVariables, functionEnv } from './function-env.ts';
 import { type Platform, startPlatform } from './platform.ts';
-import { readFunctions } from './serverless-yml.ts';
+import { type LocalFunction, readFunctions } from './serverless-yml.ts';
 
 /** `npm start`: builds the functions and serves them on this machine until it is told to stop. */
 
@@ -15,6 +16,34 @@ const REGISTRAR_PERIOD_MS = 5_000;
 const READY_POLL_MS = 100;
 /** The demo workers' models. */
 const DEMO = { chat: 'ngram', embeddings: 'use-lite' };
+
+/**
+ * What `bootstrap.js` has to tell: AWS's runtime client, which was being built while this script started, is there, or
+ * could not be built. `undefined`: nothing is being built.
+ */
+const ricBuild: Promise<boolean> | undefined =
+  process.env.RIC_IS_COMING === 'true'
+    ? new Promise((resolve) => {
+        process.on('message', (message: { isRicBuilt?: boolean }) => {
+          if (typeof message.isRicBuilt === 'boolean') resolve(message.isRicBuilt);
+        });
+      })
+    : undefined;
+
+const changeRuntime = async (platform: Platform) => {
+  const since = Date.now();
+  const isBuilt = await ricBuild;
+  if (isBuilt === undefined || stopping) return;
+  const seconds = Math.round((Date.now() - since) / 1000);
+  if (!isBuilt) {
+    console.log('aws-lambda-ric could not be built here: it goes on with our own small client.');
+    return;
+  }
+  platform.useRuntime('ric');
+  console.log(
+    `aws-lambda-ric, Lambda's own runtime client, is built (${seconds} s after the start): functions run on it now.`,
+  );
+};
 
 /** On the way out, in the order of opening reversed. */
 const closers: (() => Promise<void>)[] = [];
@@ -31,6 +60,18 @@ const stop = async (exitCode: number) => {
 const portOf = ({ PORT = '' }: NodeJS.ProcessEnv): number => {
   if (!/^\d*$/.test(PORT) || Number(PORT) > 65_535) throw new ConfigError('PORT', 'must be a port number');
   return PORT === '' ? 8080 : Number(PORT);
+};
+
+/**
+ * Demo workers explain what a model needs that this machine lacks; so that they are asked, they are said to have it, in
+ * the function that serves it and nowhere else.
+ */
+const withMissing = (functions: readonly LocalFunction[], { workers, models, missing }: DemoWorkers) => {
+  const family = functionFor('/v1/audio/transcriptions');
+  const LOCALAI_WORKERS = JSON.stringify(workers.map((worker) => ({ ...worker, models: [...models, ...missing] })));
+  return functions.map((fn) =>
+    fn.name === family && missing.length > 0 ? { ...fn, environment: { ...fn.environment, LOCALAI_WORKERS } } : fn,
+  );
 };
 
 /** What EventBridge does every minute on AWS: one run at a time, its failures logged and tried again. */
@@ -82,21 +123,28 @@ const start = async () => {
   ]);
   if (workers) closers.push(workers.close);
 
-  const functions = readFunctions(fileURLToPath(new URL('../../serverless.yml', import.meta.url)));
+  const described = readFunctions(fileURLToPath(new URL('../../serverless.yml', import.meta.url)));
+  const functions = workers ? withMissing(described, workers) : described;
+  const host = env.HOST || '127.0.0.1';
+  const variables = functionEnv(env);
+  const isAnonymous = variables.GATEWAY_ALLOW_ANONYMOUS === 'true';
   const platform = await startPlatform({
     functions,
     routeOf: (_method, path) => functionFor(path),
     env: {
-      ...functionEnv(env),
+      ...variables,
       ...aws,
       ...(workers && { LOCALAI_WORKERS: JSON.stringify(workers.workers) }),
     },
     port,
-    host: env.HOST || '127.0.0.1',
+    host,
+    guard: (listener) => (isAnonymous && isLoopback(host) ? loopbackOnly(listener) : listener),
+    edge: (listener) => sizeLimited(config.uploadBucket !== undefined, listener),
     onLog: (name, line) => stopping || console.log(`[${name}] ${line}`),
   });
   closers.push(platform.close);
   if (config.ssmPrefix) void runRegistrar(platform);
+  void changeRuntime(platform);
 
   await untilReady(platform);
   if (stopping) return;
@@ -108,6 +156,7 @@ const start = async () => {
     embeddingsModel: demo ? DEMO.embeddings : undefined,
     needsKey: config.apiKeys.length > 0,
     exposesNode: config.exposeNodeHeader,
+    isRicComing: ricBuild !== undefined && platform.runtime === 'client',
   });
   console.log(text);
 };

@@ -1,24 +1,28 @@
 import type { GatewayError } from '../errors.ts';
-import type { Dialect, StreamFormat } from './dialect.ts';
-import { sseStream } from './sse-stream.ts';
+import type { Dialect } from './dialect.ts';
 
 /** Anthropic's own error types by status (API reference, "Errors"). */
 const TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
+  402: 'billing_error',
   403: 'permission_error',
   404: 'not_found_error',
   413: 'request_too_large',
   429: 'rate_limit_error',
   503: 'overloaded_error',
   504: 'timeout_error',
+  529: 'overloaded_error',
 };
+const OWN_TYPES: ReadonlySet<unknown> = new Set([...Object.values(TYPES), 'invalid_request_error', 'api_error']);
 
-const errorBody = ({ status, message }: GatewayError, correlationId: string): string =>
-  JSON.stringify({
-    type: 'error',
-    error: { type: TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'), message },
-    request_id: correlationId,
-  });
+/** A worker's own type where it is one that Anthropic's clients know, and its further fields. */
+export const errorBody = ({ status, message, own = {} }: GatewayError, correlationId: string): string => {
+  const { code: _code, param: _param, type: worker, ...further } = own;
+  const type = OWN_TYPES.has(worker)
+    ? worker
+    : (TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'));
+  return JSON.stringify({ type: 'error', error: { ...further, type, message }, request_id: correlationId });
+};
 
 export const anthropic: Dialect = {
   name: 'anthropic',
@@ -27,12 +31,3 @@ export const anthropic: Dialect = {
   errorBody,
   correlationHeaders: ['request-id'],
 };
-
-/** Messages: ended by `message_stop`, or by the worker's own `event: error`. */
-export const messageStream: StreamFormat = sseStream({
-  keepAlive: 'event: ping\ndata: {"type": "ping"}\n\n',
-  isTerminal: (line) => /^(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:message_stop|error)\b/.test(line),
-  readsJson: true,
-  complete: () => undefined,
-  errorEvents: (error, correlationId) => `event: error\ndata: ${errorBody(error, correlationId)}\n\n`,
-});

@@ -4,7 +4,7 @@ import type { StreamFormat } from './dialect.ts';
 export const bytes: StreamFormat = {
   contentType: undefined,
   watch: () => ({
-    push: () => {},
+    push: (chunk) => chunk,
     atBoundary: false,
     terminated: false,
     finish: (isClean) => (isClean ? '' : undefined),

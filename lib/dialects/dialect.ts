@@ -15,24 +15,32 @@ export interface Dialect {
   readonly correlationHeaders: readonly string[];
 }
 
-/** Watches one stream go by. */
+/** What a watch is told of the request whose answer it sees. */
+export interface WatchOptions {
+  /** The request's own fields: how many choices it asked for decides when it is complete. */
+  readonly asked?: Readonly<Record<string, unknown>>;
+  /** Takes out of whole events or lines what their reader may not learn; told those that may hold it. */
+  readonly scrub?: ((parts: Buffer) => Buffer) | undefined;
+}
+
+/** Watches one stream go by, and lets it pass in whole events or lines. */
 export interface StreamWatch {
-  /** Shows the next bytes on their way to the client. */
-  push(chunk: Uint8Array): void;
-  /** Something else may be put here without breaking an event or line. */
+  /** Takes the next bytes. @returns what may leave now, `undefined` while nothing may. */
+  push(chunk: Uint8Array): Uint8Array | undefined;
+  /** What has left ends where something else may be put. */
   readonly atBoundary: boolean;
-  /** The operation's last words have gone by: nothing of interest can follow. */
+  /** The operation's last words are here: nothing of interest can follow. */
   readonly terminated: boolean;
   /**
    * @param isClean the worker ended its body; otherwise it died, stalled or was cut off by the deadline.
-   * @returns what to write behind the end, or `undefined` when it came without the terminal marker.
+   * @returns what is still to be written, or `undefined` when the body came without the terminal marker.
    */
-  finish(isClean: boolean): string | undefined;
+  finish(isClean: boolean): Uint8Array | string | undefined;
   /**
-   * @returns what to write behind a cut: closes a half-written event, then says the error in the dialect.
+   * @returns what is to be written where a stream was cut: what is complete of it, then the error in the dialect.
    * @throws the error, where the format has no way to say it.
    */
-  fail(error: GatewayError, correlationId: string): string;
+  fail(error: GatewayError, correlationId: string): Uint8Array | string;
 }
 
 /** How an operation's stream is framed, kept alive and ended (CONTRACT.md 1 and 6). */
@@ -41,5 +49,10 @@ export interface StreamFormat {
   readonly contentType: 'text/event-stream' | 'application/x-ndjson' | undefined;
   /** What a silent worker's client hears, if anything. */
   readonly keepAlive?: string;
-  watch(): StreamWatch;
+  watch(options: WatchOptions): StreamWatch;
+  /**
+   * @returns an answer that came as one JSON object, as the stream it should have been, terminal marker included;
+   *   `undefined` when it is none of this operation's answers.
+   */
+  readonly fromJson?: (answer: Readonly<Record<string, unknown>>) => string | undefined;
 }

@@ -1,28 +1,34 @@
 const LF = 0x0a;
+
+/**
+ * Follows newline-delimited JSON.
+ * @returns a function that is told every chunk: how many of its bytes belong to lines that are whole with it;
+ *   -1 when no line ends here.
+ */
+export const createLineEnds = (): ((chunk: Buffer) => number) => (chunk) => chunk.lastIndexOf(LF) + 1 || -1;
+
 /** The longest last line that is kept to be read; Ollama's carries the `context` tokens. */
 const LONGEST = 4 * 1024 * 1024;
 
-/** Follows newline-delimited JSON and keeps its last line. */
-export interface NdjsonTail {
-  push(chunk: Uint8Array): void;
-  /** The last line is complete. */
-  readonly atBoundary: boolean;
-  /** The last line with something in it, parsed; `undefined` when there is none or it is not JSON. */
-  last(): unknown;
+/** Keeps the last line that has something in it. */
+export interface LastLine {
+  push(bytes: Buffer): void;
+  /** @returns it, `undefined` when there is none or it was too long. */
+  text(): string | undefined;
 }
 
-export const createNdjsonTail = (): NdjsonTail => {
-  let line: Uint8Array[] = [];
+/** @returns what remembers a last line, told bytes in order and in any pieces. */
+export const createLastLine = (): LastLine => {
+  let line: Buffer[] = [];
   let bytes = 0;
-  let ended = true;
+  let isEnded = true;
   return {
     push(chunk) {
-      // The last line starts behind the last LF that is followed by something.
+      // The last line starts after the last LF that is followed by something.
       let end = chunk.length;
       while (end > 0 && (chunk[end - 1] === LF || chunk[end - 1] === 0x0d)) end -= 1;
       const start = end === 0 ? 0 : chunk.lastIndexOf(LF, end - 1) + 1;
-      const startsLine = start > 0 || (ended && end > 0);
-      if (startsLine) {
+      if (start > 0 || (isEnded && end > 0)) {
         line = [];
         bytes = 0;
       }
@@ -30,17 +36,8 @@ export const createNdjsonTail = (): NdjsonTail => {
         line.push(chunk.subarray(start, end));
         bytes += end - start;
       }
-      if (chunk.length > 0) ended = chunk[chunk.length - 1] === LF;
+      if (chunk.length > 0) isEnded = chunk[chunk.length - 1] === LF;
     },
-    get atBoundary() {
-      return ended;
-    },
-    last() {
-      try {
-        return JSON.parse(Buffer.concat(line).toString());
-      } catch {
-        return undefined;
-      }
-    },
+    text: () => (bytes > 0 && bytes <= LONGEST ? Buffer.concat(line).toString() : undefined),
   };
 };

@@ -1,114 +1,97 @@
-/**
- * Follows server-sent-events framing (WHATWG HTML, 9.2) from the outside: it looks at line starts only, so that the
- * bytes pass through unparsed. LF and CRLF both end a line.
- */
-export interface SseTail {
-  /** Shows the next bytes on their way to the client. */
-  push(chunk: Uint8Array): void;
-  /** No event is half written: another one may be put here. */
-  readonly atBoundary: boolean;
-  /** The terminal marker has gone by, in a complete event. */
-  readonly terminated: boolean;
-  /** The last bytes that went by, at most about 16 KB, as Latin-1 text. */
-  recent(): string;
-}
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
 
 const LF = 0x0a;
 const CR = 0x0d;
-const OPEN_BRACE = 0x7b;
-const LINE_START = 96;
-const RECENT = 16_384;
-
-const latin1 = (chunk: Uint8Array, from: number, to: number): string =>
-  Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1', from, to);
-
 const D = 0x64;
-const E = 0x65;
+const COLON = 0x3a;
+
+/** Line ends in a row: the second one ends an empty line, and with it the event (WHATWG HTML, 9.2.6). */
+const BLANK_LINE = /(?:\r\n|\n|\r(?!\n)){2,}/g;
+/** The same where a CR at the very end is taken for half of a CRLF. */
+const BLANK_LINE_LF = /(?:\r\n|\n|\r(?!\n|$)){2,}/g;
+
+/** @returns a text of as many characters as there are bytes: what stands in it in ASCII can be found there. */
+export const latin1 = (bytes: Buffer, start = 0): string => bytes.toString('latin1', Math.max(0, start));
+
+/** @returns where the last run of such line ends ends, -1 when there is none. */
+const endOfLast = (text: string, pattern: RegExp): number => {
+  let end = -1;
+  for (const match of text.matchAll(pattern)) end = match.index + match[0].length;
+  return end;
+};
 
 /**
- * @param isTerminal told the first 96 characters of lines; true marks the event it stands in as the last.
- * @param readsJson whether a line of data that holds a JSON object can be terminal: false spares looking at nearly all.
+ * Follows the framing of one event stream, at whatever places its bytes are cut. LF, CRLF and CR end a line.
+ *
+ * @returns a function that is told every chunk in order: how many of its bytes belong to events that are whole with it;
+ *   0 when it shows that those before it are whole, -1 when no event ends here.
  */
-export const createSseTail = (isTerminal: (lineStart: string) => boolean, readsJson = true): SseTail => {
-  let line = '';
-  let blank = true;
-  let marked = false;
-  let markedHasData = false;
-  let terminated = false;
-  const recent: Uint8Array[] = [];
-  let recentBytes = 0;
+export const createEventEnds = (): ((chunk: Buffer) => number) => {
+  // As if a line had just ended: a blank line at the very beginning is an event without anything in it.
+  let before = '\n';
+  let hasLf = false;
 
-  const endEvent = () => {
-    blank = true;
-    terminated ||= marked;
-    marked = false;
-    markedHasData = false;
+  /** Where there is a CR, in this chunk or just before it. */
+  const endAmongCrs = (chunk: Buffer): number => {
+    const wasUndecided = hasLf && before.endsWith('\r');
+    hasLf ||= chunk.includes(LF);
+    const end = endOfLast(before + latin1(chunk), hasLf ? BLANK_LINE_LF : BLANK_LINE) - before.length;
+    return end > 0 || (end === 0 && wasUndecided) ? end : -1;
+  };
+  const endAmongLfs = (chunk: Buffer): number => {
+    hasLf ||= chunk.includes(LF);
+    const last = chunk.lastIndexOf('\n\n');
+    if (last !== -1) return last + 2;
+    return chunk[0] === LF && before.endsWith('\n') ? 1 : -1;
   };
 
-  const endLine = (text: string) => {
-    if (text === '') return endEvent();
-    blank = false;
-    const first = text.charCodeAt(0);
-    // 'd' of data and 'e' of event: nothing else can carry a marker.
-    if (first !== D && first !== E) return;
-    marked ||= isTerminal(text);
-    if (marked && first === D) markedHasData = true;
-  };
-
-  /** A line that lies in one chunk, its CR and LF left out. */
-  const wholeLine = (chunk: Uint8Array, start: number, end: number) => {
-    if (start === end) return endEvent();
-    const first = chunk[start];
-    const isObject = chunk[start + 5] === OPEN_BRACE || chunk[start + 6] === OPEN_BRACE;
-    if ((first !== D && first !== E) || (!readsJson && first === D && isObject && !marked)) {
-      blank = false;
-      return;
+  return (chunk) => {
+    const last = chunk.length - 1;
+    if (chunk[last] === LF && (chunk[last - 1] === LF || latin1(chunk, last - 3) === '\r\n\r\n')) {
+      before = '\n\n';
+      hasLf = true;
+      return chunk.length;
     }
-    endLine(latin1(chunk, start, Math.min(end, start + LINE_START)));
-  };
-
-  return {
-    push(chunk) {
-      recent.push(chunk);
-      recentBytes += chunk.length;
-      if (recentBytes > 2 * RECENT) {
-        while (recent.length > 1 && recentBytes - (recent[0]?.length ?? 0) >= RECENT) {
-          recentBytes -= recent.shift()?.length ?? 0;
-        }
-      }
-      let start = 0;
-      for (;;) {
-        // Every other line of an event stream is empty: no need to search for its end.
-        const lf = chunk[start] === LF ? start : chunk.indexOf(LF, start);
-        if (lf !== -1 && line === '') {
-          wholeLine(chunk, start, lf > start && chunk[lf - 1] === CR ? lf - 1 : lf);
-          start = lf + 1;
-          continue;
-        }
-        const end = lf === -1 ? chunk.length : lf;
-        const room = LINE_START - line.length;
-        if (room > 0 && end > start) line += latin1(chunk, start, Math.min(end, start + room));
-        if (lf === -1) return;
-        // A line longer than what is kept of it may still end in the CR of a CRLF: only an empty rest matters.
-        const text = line.endsWith('\r') ? line.slice(0, -1) : line;
-        line = '';
-        endLine(text);
-        start = lf + 1;
-      }
-    },
-    get atBoundary() {
-      return blank && line === '';
-    },
-    get terminated() {
-      // Behind the marker's line only the blank one is missing, or half of its CRLF.
-      return (
-        terminated || (marked && markedHasData && (line === '' || line === '\r')) || isWholeMarker(line, isTerminal)
-      );
-    },
-    recent: () => Buffer.concat(recent).toString('latin1').slice(-RECENT),
+    const end = chunk.includes(CR) || before.includes('\r') ? endAmongCrs(chunk) : endAmongLfs(chunk);
+    before = chunk.length < 3 ? (before + latin1(chunk)).slice(-3) : latin1(chunk, chunk.length - 3);
+    return end;
   };
 };
 
-/** A stream may stop right behind `data: [DONE]`, without the line's end. */
-const isWholeMarker = (line: string, isTerminal: (lineStart: string) => boolean): boolean =>
-  /^data: ?\[DONE\]$/.test(line) && isTerminal(line);
+/**
+ * @param isStart whether the text begins the stream: only there a byte order mark means nothing.
+ * @returns the events that a client is given of this text.
+ */
+export const readEvents = (text: string, isStart: boolean): EventSourceMessage[] => {
+  const events: EventSourceMessage[] = [];
+  createParser({ onEvent: (event) => events.push(event) }).feed(isStart ? text : `\n${text}`);
+  return events;
+};
+
+/** @returns what an unfinished event lacks to be one; its CR becomes a CRLF. */
+export const closingOf = (event: Buffer): string => (event[event.length - 1] === LF ? '\n' : '\n\n');
+
+/** @returns true where a client is given at least one of these whole events; false says nothing. */
+export const isSurelyGiven = (events: Buffer): boolean =>
+  (events[0] === D && events[4] === COLON && events.toString('latin1', 0, 4) === 'data') || events.includes('\ndata:');
+
+/** Above so many bytes at once it is the machine's own search that counts, which looks for one thing at a time. */
+const BULK = 8192;
+
+/**
+ * @param words what may matter: texts as they stand in events.
+ * @param pattern what else may; `undefined`: nothing.
+ * @returns tells cheaply whether whole events may have to be read: where one of these stands in them, where a letter is
+ *   escaped (in JSON only so), or where a node that loads a model may be named.
+ */
+export const createPretest = (words: readonly string[], pattern?: RegExp): ((events: Buffer) => boolean) => {
+  const literals = [...words, '\\u00'];
+  const escaped = literals.map((word) => word.replace(/[\\[\].]/g, '\\$&'));
+  const all = new RegExp([...(pattern ? [pattern.source] : []), ...escaped, 'loading"'].join('|'));
+  // In bulk such a body is known by its type: its other words are made of letters that are everywhere.
+  const inBulk = [...literals, '_loading'];
+  return (events) => {
+    if (events.length < BULK) return all.test(latin1(events));
+    return inBulk.some((word) => events.includes(word)) || pattern?.test(latin1(events)) === true;
+  };
+};

@@ -1,4 +1,5 @@
-import { anthropic, messageStream } from '../dialects/anthropic.ts';
+import { anthropic } from '../dialects/anthropic.ts';
+import { messageStream } from '../dialects/message-stream.ts';
 import type { Endpoint } from './endpoint.ts';
 import { anthropicPrefix } from './prefix.ts';
 

@@ -1,4 +1,5 @@
-import { openai, transcriptStream } from '../dialects/openai.ts';
+import { openai } from '../dialects/openai.ts';
+import { transcriptStream } from '../dialects/transcript-stream.ts';
 import type { Endpoint } from './endpoint.ts';
 
 const common = { kind: 'forwarded', families: ['audio'], methods: ['POST'], dialect: openai } as const;

@@ -1,4 +1,5 @@
-import { ollama, ollamaStream } from '../dialects/ollama.ts';
+import { ollama } from '../dialects/ollama.ts';
+import { ollamaStream } from '../dialects/ollama-stream.ts';
 import { InvalidRequestError, ModelNotFoundError, NotServedError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel, listedModel } from './catalog.ts';

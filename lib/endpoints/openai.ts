@@ -1,4 +1,6 @@
-import { completionStream, openai, responseStream } from '../dialects/openai.ts';
+import { completionStream } from '../dialects/completion-stream.ts';
+import { openai } from '../dialects/openai.ts';
+import { responseStream } from '../dialects/response-stream.ts';
 import { InvalidRequestError, NotServedError } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
 import { messagesPrefix, promptPrefix, responsesPrefix } from './prefix.ts';

@@ -1,4 +1,4 @@
-import { DASHES, type Form, type FormPart, LINE } from './form.ts';
+import { DASHES, type Form, type FormPart, LINE, parseForm } from './form.ts';
 import { textHeader } from './part-header.ts';
 
 /** The text fields of a form by name, the first of each; a file's is empty. Without a prototype. */
@@ -44,3 +44,12 @@ export const withFields = (form: Form, values: Fields): Buffer => {
   );
   return Buffer.concat([body.subarray(0, opening), ...added, ...pieces, body.subarray(at)]);
 };
+
+/** All that a request's way needs of forms: handed over by the functions that take any, so that others stay small. */
+export interface Forms {
+  readonly parse: typeof parseForm;
+  readonly readFields: typeof readFields;
+  readonly withFields: typeof withFields;
+}
+
+export const forms: Forms = { parse: parseForm, readFields, withFields };

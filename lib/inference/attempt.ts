@@ -2,7 +2,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { AnswerTooLargeError, GatewayError, TimeoutError } from '../errors.ts';
 import type { PrimedBody } from '../relay/answer.ts';
-import { type FirstError, holdFirstEvent } from '../relay/first-event.ts';
+import { type FirstPart, holdFirstEvent, holdFirstLine } from '../relay/first-event.ts';
+import { namesOf, type WorkerError } from '../relay/worker-error.ts';
+import { isSilent, orSilent } from '../time/silence.ts';
 import { timeLimit } from '../time/time-limit.ts';
 import { createChunkReader, nothingMore } from '../upstream/chunk-reader.ts';
 import type { Upstream } from '../upstream/client.ts';
@@ -21,7 +23,7 @@ export interface RawAnswer {
   readonly headers: IncomingHttpHeaders;
   readonly body: PrimedBody;
   /** What a stream that said 200 turned out to be. */
-  readonly error: FirstError | undefined;
+  readonly error: WorkerError | undefined;
   /** Whether the body is no longer the worker's own bytes. */
   readonly isChanged: boolean;
 }
@@ -36,6 +38,8 @@ export interface AttemptOptions {
   readonly inference: InferenceRequest;
   /** `undefined`: only the invocation's deadline counts. */
   readonly firstByteMs: number | undefined;
+  /** How long the worker may say nothing once it has begun, in milliseconds. */
+  readonly idleMs: number;
   /**
    * Reads an answer (200, JSON) that can only be passed on whole. While it does, nothing has been sent: what it throws
    * is the worker's failure, and another worker is tried.
@@ -55,16 +59,38 @@ export interface Attempt {
 const typeOf = ({ headers }: UpstreamResponse) =>
   (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
 
-/** Waits for the first byte, and of an event stream for as much as tells an error from a beginning. */
-const prime = async (response: UpstreamResponse): Promise<Pick<RawAnswer, 'body' | 'error'>> => {
+/**
+ * Waits for the first byte, and of a stream for its first event or line.
+ * @param begun told when the first byte is here.
+ * @throws {ExchangeError} when a stream ends or stops before: it has not begun then.
+ */
+const prime = async (
+  response: UpstreamResponse,
+  { worker, request, inference, idleMs }: AttemptOptions,
+  begun: () => void,
+): Promise<FirstPart> => {
   const rest = createChunkReader(response.body, response.discard);
   const first = await rest.read();
-  const type = response.status === 200 ? typeOf(response) : undefined;
-  const isEventStream = type === 'text/event-stream';
-  // A stream without a single event has not begun.
-  if (!first && (isEventStream || type === 'application/x-ndjson')) throw new ExchangeError('reset', { sent: true });
+  begun();
+  const { status, headers } = response;
+  // What stayed encoded has no events that could be seen.
+  const type = status === 200 && headers['content-encoding'] === undefined ? typeOf(response) : undefined;
+  const isEvents = type === 'text/event-stream';
   const body: PrimedBody = { first: first ? [first] : [], rest };
-  return isEventStream ? holdFirstEvent(body) : { body, error: undefined };
+  if (!isEvents && type !== 'application/x-ndjson') return { body };
+  if (!first) throw new ExchangeError('reset', { sent: true });
+  const read = async () => {
+    const chunk = await orSilent(rest.read(), idleMs);
+    if (!isSilent(chunk)) return chunk;
+    rest.stop();
+    throw new ExchangeError('timeout', { sent: true });
+  };
+  const impatient: PrimedBody = { ...body, rest: { ...rest, read } };
+  const hidden = request.holder ? undefined : namesOf(worker);
+  const part = await (isEvents ? holdFirstEvent(impatient, hidden) : holdFirstLine(impatient));
+  const isKnown = type === inference.endpoint.stream?.contentType;
+  if (part.isCut && !part.error && isKnown) throw new ExchangeError('reset', { sent: true });
+  return { ...part, body: { ...part.body, rest } };
 };
 
 /** Sends the request to one worker and waits for its first byte. */
@@ -95,11 +121,10 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
       signal: controller.signal,
     });
     const { headers } = response;
-    const { body, error } = await prime(response);
+    const { body, error } = await prime(response, options, release);
     const status = error?.status ?? response.status;
     const isWhole = whole && !error && status === 200 && typeOf(response) === 'application/json';
     if (!isWhole) return { kind: 'response', status, headers, body, error, isChanged: false };
-    release();
     const first = await whole(worker, body).catch((cause) => {
       // Another worker would make the same pictures.
       if (cause instanceof AnswerTooLargeError) throw cause;

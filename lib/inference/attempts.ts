@@ -1,7 +1,8 @@
-import { GatewayError, TimeoutError, UpstreamError } from '../errors.ts';
+import { type GatewayError, TimeoutError, UpstreamError } from '../errors.ts';
 import { stamp } from '../holder.ts';
 import type { Answered } from '../relay/answer.ts';
 import { readShort } from '../relay/collect.ts';
+import { toGatewayError } from '../relay/worker-error.ts';
 import type { Route, Router } from '../router/router.ts';
 import type { Worker } from '../worker.ts';
 import { type Attempt, type AttemptOptions, type Outcome, type RawAnswer, startAttempt } from './attempt.ts';
@@ -12,8 +13,6 @@ export interface AttemptsOptions extends Omit<AttemptOptions, 'worker'> {
   readonly router: Router;
   readonly route: Omit<Route, 'tried' | 'signal' | 'holder'>;
   readonly maxAttempts: number;
-  /** How long a worker may be silent inside of an answer that is kept, in milliseconds. */
-  readonly idleMs: number;
 }
 
 /** One request's way through the workers until one of them has answered. */
@@ -109,7 +108,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       body.rest.stop();
       throw refusal;
     };
-    if (error) return refuse(new GatewayError(error.status, 'upstream_error', error.message, { retryAfter: wait }));
+    if (error) return refuse(toGatewayError(error, { retryAfter: wait }));
     if (isPage(answer)) return refuse(new UpstreamError('Something in front of the worker answered in its place.'));
     const headers = toClient(answer.headers);
     if (isChanged) delete headers['content-length'];

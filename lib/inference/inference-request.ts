@@ -2,8 +2,8 @@ import type { ForwardedEndpoint, Prefix } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { engineOf } from '../engines/index.ts';
 import { InvalidRequestError, NotFoundError } from '../errors.ts';
-import { isForm, parseForm } from '../http/form.ts';
-import { type Fields, readFields, withFields } from '../http/form-fields.ts';
+import { isForm } from '../http/form.ts';
+import type { Fields, Forms } from '../http/form-fields.ts';
 import { replaceFields } from '../http/json-body.ts';
 import { modelIn, targetQuery, withModel, withoutCredentials } from '../http/query.ts';
 import type { StreamedBody } from '../upstream/streamed-body.ts';
@@ -45,6 +45,8 @@ export interface ReadOptions {
   readonly request: GatewayRequest;
   /** Alias -> served model. */
   readonly aliases: Readonly<Record<string, string>>;
+  /** Only in functions whose endpoints take forms. */
+  readonly forms?: Forms | undefined;
   /** Left out: files come in the request and nowhere else. */
   readonly takeUploads?: TakeUploads | undefined;
 }
@@ -67,6 +69,11 @@ const readJson = (endpoint: ForwardedEndpoint, body: unknown): Body => {
   }
   endpoint.check?.(body as Body);
   return body as Body;
+};
+
+const ofForms = (forms: Forms | undefined): Forms => {
+  if (!forms) throw new Error('this function takes forms and was given nothing to read them with');
+  return forms;
 };
 
 /** A multipart boolean is text. */
@@ -95,12 +102,12 @@ const agreeing = (query: string, isJson: boolean, servedModel: string | undefine
  * @throws {GatewayError} as `takeUploads`.
  */
 export const readInferenceRequest = async (options: ReadOptions): Promise<InferenceRequest> => {
-  const { endpoint, params, request, aliases, takeUploads } = options;
+  const { endpoint, params, request, aliases, forms, takeUploads } = options;
   const bytes = request.bytes();
   const contentType = request.headers['content-type'] ?? '';
   const isJson = endpoint.input === 'json' || !isForm(contentType);
-  const form = isJson ? undefined : parseForm(contentType, bytes);
-  const fields = form ? withStream(readFields(form)) : readJson(endpoint, request.body);
+  const form = isJson ? undefined : ofForms(forms).parse(contentType, bytes);
+  const fields = form ? withStream(ofForms(forms).readFields(form)) : readJson(endpoint, request.body);
   const { requestedModel, servedModel, changes, changesWithoutQuery } = nameModel({
     endpoint,
     inPath: params.model,
@@ -114,7 +121,7 @@ export const readInferenceRequest = async (options: ReadOptions): Promise<Infere
 
   const changed = (all: Changes): Buffer => {
     if (Object.keys(all).length === 0) return bytes;
-    return form ? withFields(form, all) : replaceFields(bytes, all);
+    return form ? ofForms(forms).withFields(form, all) : replaceFields(bytes, all);
   };
   const uploaded = endpoint.uploadFields
     ? await takeUploads?.({ endpoint, request, contentType, body: changed({ ...changes, ...changesWithoutQuery }) })

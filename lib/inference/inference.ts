@@ -4,8 +4,10 @@ import type { Snapshot } from '../discovery/source.ts';
 import type { ForwardedEndpoint, Match } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { engineOf } from '../engines/index.ts';
+import type { Forms } from '../http/form-fields.ts';
 import type { Reply, WriteBody } from '../http/reply.ts';
 import { keptAlive } from '../relay/kept-alive.ts';
+import { namesOf } from '../relay/worker-error.ts';
 import type { Hints } from '../router/policies/policy.ts';
 import type { Router } from '../router/router.ts';
 import { isSilent, orSilent } from '../time/silence.ts';
@@ -14,7 +16,7 @@ import type { Ask } from '../upstream/ask.ts';
 import type { Upstream } from '../upstream/client.ts';
 import type { Worker } from '../worker.ts';
 import { type Attempts, startAttempts } from './attempts.ts';
-import { createImages } from './images.ts';
+import type { createImages as CreateImages } from './images.ts';
 import { type InferenceRequest, readInferenceRequest } from './inference-request.ts';
 import { createReplier, formatOf } from './replier.ts';
 import type { TakeUploads } from './uploaded-files.ts';
@@ -24,15 +26,19 @@ export interface InferenceParts {
   readonly router: Router;
   readonly upstream: Upstream;
   readonly ask: Ask;
+  /** Only in functions whose endpoints take forms. */
+  readonly forms?: Forms | undefined;
+  /** Only in functions whose answers have images. */
+  readonly createImages?: typeof CreateImages | undefined;
   /** Only where uploads are on. */
   readonly uploads?: Uploads | undefined;
   readonly takeUploads?: TakeUploads | undefined;
 }
 
-/** Streams may think for two minutes before their first byte; buffered requests until the deadline. */
-const STREAM_FIRST_BYTE_MS = 120_000;
+/** Streams may think for ten minutes before their first byte; buffered requests until the deadline. */
+const STREAM_FIRST_BYTE_MS = 600_000;
 const HEALTH_MS = 1000;
-const LATE_ERROR_BYTES = 1024 * 1024;
+const LATE_ANSWER_BYTES = 16 * 1024 * 1024;
 
 const hintsOf = ({ servedModel, session, prefix, body }: InferenceRequest): Hints => {
   const system = prefix?.system ?? '';
@@ -56,8 +62,8 @@ export interface Asked {
 /** The pipeline: read, route, send, relay. */
 export const createInference = (parts: InferenceParts) => {
   const { config, router, upstream, ask } = parts;
-  const replyWith = createReplier(parts);
-  const readImages = createImages(parts);
+  const { reply: replyWith, ended } = createReplier(parts);
+  const readImages = parts.createImages?.(parts);
 
   const isAlive = async (worker: Worker, signal: AbortSignal): Promise<boolean> => {
     const answer = await ask(worker, engineOf(worker.engine).healthPath, { timeoutMs: HEALTH_MS, signal });
@@ -79,7 +85,7 @@ export const createInference = (parts: InferenceParts) => {
       maxAttempts: config.maxAttempts,
       idleMs: config.idleTimeoutMs,
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
-      whole: endpoint.hasImages && ((worker, body) => readImages({ worker, body, inference, request })),
+      whole: endpoint.hasImages && readImages && ((worker, body) => readImages({ worker, body, inference, request })),
     });
   };
 
@@ -89,8 +95,8 @@ export const createInference = (parts: InferenceParts) => {
    */
   return async ({ endpoint, params }: Asked, request: GatewayRequest, snapshot: Snapshot): Promise<Reply> => {
     const { aliases } = snapshot;
-    const { takeUploads } = parts;
-    const inference = await readInferenceRequest({ endpoint, params, request, aliases, takeUploads });
+    const { forms, takeUploads } = parts;
+    const inference = await readInferenceRequest({ endpoint, params, request, aliases, forms, takeUploads });
     if (request.record)
       Object.assign(request.record, { requestedModel: inference.requestedModel, servedModel: inference.servedModel });
     const attempts = start(inference, request, snapshot);
@@ -116,11 +122,14 @@ export const createInference = (parts: InferenceParts) => {
         format,
         keepAliveMs: config.keepAliveMs,
         correlationId: request.id,
-        limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ERROR_BYTES },
+        asked: inference.fields,
+        limits: { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LATE_ANSWER_BYTES },
         relayed: async (answered) =>
           formatOf(endpoint, answered) === bytes
             ? undefined
             : ((await replyWith(answered, inference, request)).body as WriteBody),
+        hidden: ({ worker }) => (request.holder ? undefined : namesOf(worker)),
+        delivered: (answered) => ended('complete', answered, inference, request),
       }),
     };
   };

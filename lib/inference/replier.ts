@@ -1,19 +1,16 @@
 import type { Config } from '../config.ts';
+import { anyStream } from '../dialects/any-stream.ts';
 import { bytes } from '../dialects/bytes.ts';
 import type { StreamFormat } from '../dialects/dialect.ts';
-import { anyStream } from '../dialects/openai.ts';
 import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Answered } from '../relay/answer.ts';
-import { collect } from '../relay/collect.ts';
-import { withoutLoadingNode } from '../relay/loading-node.ts';
-import { relay } from '../relay/relay.ts';
+import { scrubFor } from '../relay/loading-node.ts';
+import { withoutNames } from '../relay/refusal.ts';
+import { type Ending, relay } from '../relay/relay.ts';
 import type { Router } from '../router/router.ts';
 import type { InferenceRequest } from './inference-request.ts';
-
-/** Longer words for "not now" are none. */
-const LONGEST_REFUSAL = 1024 * 1024;
 
 const mediaType = ({ headers }: Answered) => (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
 
@@ -31,38 +28,47 @@ export interface ReplierParts {
   readonly router: Router;
 }
 
-/** @returns how a worker's answer becomes the client's: relayed as it comes. */
-export const createReplier =
-  ({ config, router }: ReplierParts) =>
-  async (answered: Answered, inference: InferenceRequest, request: GatewayRequest): Promise<Reply> => {
-    const { endpoint, forgetUploads } = inference;
-    const { worker, status, body } = answered;
-    const { 'content-length': _, ...unsized } = answered.headers;
-    const completed = () => {
-      router.succeeded(worker);
-      if (forgetUploads && status < 300) request.afterwards.push(forgetUploads);
-    };
-    if (status === 503 && !request.holder) {
-      const limits = { signal: request.deadline.signal, idleMs: config.idleTimeoutMs, maxBytes: LONGEST_REFUSAL };
-      return { status, headers: unsized, body: withoutLoadingNode(await collect(body, limits)) };
-    }
-    const format = formatOf(endpoint, answered);
-    return {
-      status,
-      headers: format === bytes ? answered.headers : unsized,
-      body: relay(body, {
-        format,
-        correlationId: request.id,
-        signal: request.deadline.signal,
-        idleMs: config.idleTimeoutMs,
-        keepAliveMs: config.keepAliveMs,
-        ended: (ending) => {
-          if (request.record) request.record.ending = ending;
-          if (ending === 'cut' || ending === 'idle') router.failed(worker);
-          else if (ending === 'complete' && status !== 429 && status < 500) completed();
-        },
-      }),
-    };
+/** How workers' answers become clients'. */
+export interface Replier {
+  /** Relays an answer as it comes. */
+  reply(answered: Answered, inference: InferenceRequest, request: GatewayRequest): Promise<Reply>;
+  /** Draws the conclusions from how an answer ended. */
+  ended(ending: Ending, answered: Answered, inference: InferenceRequest, request: GatewayRequest): void;
+}
+
+export const createReplier = ({ config, router }: ReplierParts): Replier => {
+  const ended: Replier['ended'] = (ending, { worker, status }, { forgetUploads }, request) => {
+    if (request.record) request.record.ending = ending;
+    if (ending === 'cut' || ending === 'idle') router.failed(worker);
+    if (ending !== 'complete' || status === 429 || status >= 500) return;
+    router.succeeded(worker);
+    if (forgetUploads && status < 300) request.afterwards.push(forgetUploads);
   };
 
-export type Replier = ReturnType<typeof createReplier>;
+  return {
+    ended,
+    async reply(answered, inference, request) {
+      const { status } = answered;
+      const { signal } = request.deadline;
+      const { idleTimeoutMs: idleMs, keepAliveMs } = config;
+      const format = formatOf(inference.endpoint, answered);
+      const isAnonymous = !request.holder;
+      const scrubbed = isAnonymous && format === bytes ? await withoutNames(answered, { signal, idleMs }) : undefined;
+      const { 'content-length': _, ...unsized } = answered.headers;
+      return {
+        status,
+        headers: format === bytes && !scrubbed ? answered.headers : unsized,
+        body: relay(scrubbed ?? answered.body, {
+          format,
+          asked: inference.fields,
+          scrub: isAnonymous ? scrubFor(format.contentType) : undefined,
+          correlationId: request.id,
+          signal,
+          idleMs,
+          keepAliveMs,
+          ended: (ending) => ended(ending, answered, inference, request),
+        }),
+      };
+    },
+  };
+};

@@ -1,75 +1,99 @@
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { createEventEnds } from '../dialects/sse.ts';
+import { asBuffer } from '../dialects/whole-parts.ts';
+import { isObject, readJson } from '../json.ts';
 import type { PrimedBody } from './answer.ts';
+import { readWorkerError, type WorkerError } from './worker-error.ts';
 
-/** An error object is told from a stream's first event within this many bytes. */
-const LONGEST = 4096;
+/** An error object is looked for in no longer an event, and after no more comments and pings; bytes. */
+const LONGEST_ERROR = 4096;
+/** So much of any other event is waited for: it leaves unfinished then. */
+const LONGEST_HELD = 64 * 1024;
 
-/** How an event that is an error object begins, white space apart: OpenAI's, Anthropic's and vLLM's. */
-const OPENINGS = ['event:error', 'data:{"error"', 'data:{"type":"error"', 'data:{"object":"error"'];
-
-/** Room for the longest opening and some white space. */
-const OPENING_BYTES = 64;
-
-/** @returns whether this beginning is, or may still become, an event that is an error object. */
-const couldBeError = (text: string): boolean => {
-  const start = text.replace(/\s+/g, '');
-  return OPENINGS.some((opening) => start.startsWith(opening) || opening.startsWith(start));
-};
-
-/** A worker's error, told inside a stream that had already said 200. */
-export interface FirstError {
-  readonly status: number;
-  readonly message: string;
+export interface FirstPart {
+  /** With what was read put in front again. */
+  readonly body: PrimedBody;
+  /** Set when the first event is an error object. */
+  readonly error?: WorkerError | undefined;
+  /** The body ended before its first event or line was whole. */
+  readonly isCut?: boolean;
 }
 
-const readError = (data: string): FirstError | undefined => {
-  try {
-    const value = JSON.parse(data);
-    const error = value.error ?? (value.type === 'error' || value.object === 'error' ? value : undefined);
-    if (!error) return undefined;
-    const code = [error.code, error.status, value.code, value.status].map(Number).find((n) => n >= 400 && n <= 599);
-    const message = typeof error === 'string' ? error : error.message;
-    return { status: code ?? 502, message: typeof message === 'string' ? message : 'The worker reported an error.' };
-  } catch {
-    return undefined;
-  }
+/** @returns whether a first chunk holds a whole event which no second look could find to be an error or a ping. */
+const isOrdinary = (start: Buffer): boolean => {
+  const end = start.indexOf('\n\n');
+  if (end === -1 || end > LONGEST_ERROR) return false;
+  const event = start.toString('latin1', 0, end);
+  return /^(?:event:.*\n)?data:/.test(event) && !/error|ping|\\u00/.test(event);
 };
 
-/** @returns the error in the first complete event, or `undefined` when it is none or not complete yet. */
-const firstEvent = async (text: string): Promise<{ error: FirstError | undefined } | undefined> => {
-  // Loaded when a stream begins like an error: hardly any does.
-  const { createParser } = await import('eventsource-parser');
-  let first: { error: FirstError | undefined } | undefined;
-  createParser({
-    onEvent: ({ data }) => {
-      first ??= { error: readError(data) };
-    },
-  }).feed(text);
-  return first;
+const isPing = ({ event, data }: EventSourceMessage): boolean => {
+  if (event === 'ping') return true;
+  const value = data.length <= LONGEST_ERROR ? readJson(data) : undefined;
+  return isObject(value) && value.type === 'ping';
 };
+
+const isWhole = ({ data }: EventSourceMessage): boolean => data === '[DONE]' || readJson(data) !== undefined;
 
 /**
- * Holds an SSE stream back while its first event may still be an error object, at most 4 KB (CONTRACT.md 6).
- * An ordinary stream is recognised by its first chunk and not held at all.
+ * Waits for an event stream's first event: until then another worker may be tried, and an error becomes one of HTTP
+ * (CONTRACT.md 6). Comments, pings and `id:` lines before it are none.
  *
- * @returns the body with what was read put in front again, and the error if the first event is one.
+ * @param hidden names that an error's words must not tell; `undefined`: it may tell any.
  */
-export const holdFirstEvent = async (
-  body: PrimedBody,
-): Promise<{ body: PrimedBody; error: FirstError | undefined }> => {
+export const holdFirstEvent = async (body: PrimedBody, hidden: readonly string[] | undefined): Promise<FirstPart> => {
   const first = [...body.first];
-  // Nearly every stream is known by its first bytes: nothing is copied then, and nothing decoded but these.
-  const [start] = first;
-  if (start && !couldBeError(Buffer.from(start.subarray(0, OPENING_BYTES)).toString('latin1'))) {
-    return { body, error: undefined };
-  }
-  for (let bytes = Buffer.concat(first); ; bytes = Buffer.concat(first)) {
-    const text = bytes.toString();
-    if (bytes.length > 0 && (bytes.length > LONGEST || !couldBeError(text)))
-      return { body: { ...body, first }, error: undefined };
-    const event = await firstEvent(text);
-    if (event) return { body: { ...body, first }, error: event.error };
+  const held: PrimedBody = { first, rest: body.rest };
+  if (first[0] && isOrdinary(asBuffer(first[0]))) return { body };
+
+  let event: EventSourceMessage | undefined;
+  const { feed } = createParser({
+    onEvent: (next) => {
+      if (!event && !isPing(next)) event = next;
+    },
+  });
+  const error = () => {
+    if (!event || event.data.length > LONGEST_ERROR) return undefined;
+    return readWorkerError(readJson(event.data), hidden);
+  };
+  const decoder = new TextDecoder();
+  const endOf = createEventEnds();
+  /** Bytes of comments and pings, and of what stands after them. */
+  let before = 0;
+  let unfinished = 0;
+  const take = (chunk: Uint8Array) => {
+    feed(decoder.decode(chunk, { stream: true }));
+    const end = endOf(asBuffer(chunk));
+    if (end >= 0) before += unfinished + end;
+    unfinished = end >= 0 ? chunk.length - end : unfinished + chunk.length;
+  };
+
+  for (const chunk of first) take(chunk);
+  while (!event && before <= LONGEST_ERROR && unfinished <= LONGEST_HELD) {
     const next = await body.rest.read();
-    if (!next) return { body: { ...body, first }, error: (await firstEvent(`${text}\n\n`))?.error };
+    if (!next) {
+      feed('\n\n');
+      return { body: held, error: error(), isCut: !event || !isWhole(event) };
+    }
     first.push(next);
+    take(next);
+  }
+  return { body: held, error: error() };
+};
+
+/** Waits for the first line of newline-delimited JSON: until then another worker may be tried. */
+export const holdFirstLine = async (body: PrimedBody): Promise<FirstPart> => {
+  const first = [...body.first];
+  const held: PrimedBody = { first, rest: body.rest };
+  let bytes = 0;
+  for (let at = 0; ; at += 1) {
+    if (at === first.length) {
+      const next = await body.rest.read();
+      if (!next) return { body: held, isCut: readJson(Buffer.concat(first).toString()) === undefined };
+      first.push(next);
+    }
+    const chunk = first[at] as Uint8Array;
+    bytes += chunk.length;
+    if (chunk.includes(0x0a) || bytes > LONGEST_HELD) return { body: held };
   }
 };

@@ -1,26 +1,11 @@
 import type { StreamFormat } from '../dialects/dialect.ts';
 import { GatewayError, UpstreamError } from '../errors.ts';
 import type { WriteBody } from '../http/reply.ts';
+import { isObject, readJson } from '../json.ts';
 import { isSilent, orSilent } from '../time/silence.ts';
 import type { Answered } from './answer.ts';
 import { type CollectOptions, collect } from './collect.ts';
-import { withoutLoadingNode } from './loading-node.ts';
-
-/** A worker's error that came too late for a status of its own. */
-const lateError = async ({ status, body }: Answered, limits: CollectOptions): Promise<GatewayError> => {
-  if (status < 400) {
-    body.rest.stop();
-    return new UpstreamError('The worker did not stream.');
-  }
-  let message = 'The worker answered with an error.';
-  try {
-    const { error } = JSON.parse(withoutLoadingNode(await collect(body, limits)).toString());
-    message = typeof error === 'string' ? error : (error?.message ?? message);
-  } catch {
-    // Not JSON, or not whole: a worker's page is not for this client.
-  }
-  return new GatewayError(status, 'upstream_error', message);
-};
+import { readWorkerError, toGatewayError } from './worker-error.ts';
 
 export interface KeptAliveOptions {
   /** The workers' answer, whenever it comes. */
@@ -28,19 +13,41 @@ export interface KeptAliveOptions {
   readonly format: StreamFormat;
   readonly keepAliveMs: number;
   readonly correlationId: string;
-  /** For the body of an error that came late. */
+  /** The request's own fields. */
+  readonly asked: Readonly<Record<string, unknown>>;
+  /** For a body that came late and is no stream. */
   readonly limits: CollectOptions;
+  /** @returns names of a worker that its words must not tell; `undefined`: they may tell any. */
+  readonly hidden: (answered: Answered) => readonly string[] | undefined;
   /** Turns the late answer into the stream that was promised; `undefined` when it is none. */
   readonly relayed: (answered: Answered) => Promise<WriteBody | undefined>;
+  /** Told when an answer that was no stream has been delivered as one. */
+  readonly delivered: (answered: Answered) => void;
 }
+
+/** A worker's answer that came too late for a status of its own, or for another form. */
+const lateAnswer = async (
+  answered: Answered,
+  { format, limits, hidden }: Pick<KeptAliveOptions, 'format' | 'limits' | 'hidden'>,
+): Promise<string> => {
+  const { status } = answered;
+  const value = readJson((await collect(answered.body, limits)).toString());
+  const error = readWorkerError(value, hidden(answered));
+  if (error) throw toGatewayError(status < 400 ? error : { ...error, status });
+  if (status >= 400) throw new GatewayError(status, 'upstream_error', 'The worker answered with an error.');
+  const events = status === 200 && isObject(value) ? format.fromJson?.(value) : undefined;
+  if (events === undefined) throw new UpstreamError('The worker did not stream.');
+  return events;
+};
 
 /**
  * The body of a stream whose head left with a keep-alive, before the worker said anything: there is no way back to
- * another worker or status, so whatever goes wrong is told inside the stream (CONTRACT.md 6).
+ * another status, so whatever goes wrong is told inside the stream (CONTRACT.md 6).
  */
 export const keptAlive =
-  ({ answered, format, keepAliveMs, correlationId, limits, relayed }: KeptAliveOptions): WriteBody =>
+  (options: KeptAliveOptions): WriteBody =>
   async (sink) => {
+    const { answered, format, keepAliveMs, correlationId, asked, relayed, delivered } = options;
     const keepAlive = format.keepAlive ?? '';
     let body: WriteBody | undefined;
     try {
@@ -51,11 +58,15 @@ export const keptAlive =
         answer = await orSilent(answered, keepAliveMs);
       }
       body = await relayed(answer);
-      if (!body) throw await lateError(answer, limits);
+      if (!body) {
+        sink.write(await lateAnswer(answer, options));
+        delivered(answer);
+        return;
+      }
     } catch (cause) {
       const error =
         cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', { cause });
-      sink.write(format.watch().fail(error, correlationId));
+      sink.write(format.watch({ asked }).fail(error, correlationId));
       return;
     }
     await body(sink);

@@ -1,4 +1,4 @@
-import type { StreamFormat } from '../dialects/dialect.ts';
+import type { StreamFormat, WatchOptions } from '../dialects/dialect.ts';
 import { GatewayError, TimeoutError, UpstreamError } from '../errors.ts';
 import type { WriteBody } from '../http/reply.ts';
 import { createWatchdog } from '../time/silence.ts';
@@ -11,6 +11,10 @@ export type Ending = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
 export interface RelayOptions {
   /** How the body is framed, and what is said where it is cut. */
   readonly format: StreamFormat;
+  /** The request's own fields. */
+  readonly asked: WatchOptions['asked'];
+  /** Takes a node's name out of what leaves; `undefined` where it may be told. */
+  readonly scrub: WatchOptions['scrub'];
   readonly correlationId: string;
   /** The invocation's. Aborting it ends the upstream. */
   readonly signal: AbortSignal;
@@ -38,46 +42,52 @@ const endingOf = (cause: unknown, signal: AbortSignal): Ending => {
 /**
  * Passes a worker's body on, chunk by chunk, and sees to its ending (CONTRACT.md 6): a worker that dies, stalls or ends
  * without its terminal marker gets the dialect's error ending; where there is none (binary, JSON) this throws.
- * The happy path looks at the bytes but never copies or rewrites them.
+ * The happy path looks at the bytes, and copies them only where a chunk ends within an event.
  *
  * @returns writes the body; rejects with a GatewayError when one without stream framing could not be completed.
  */
 export const relay =
   (
     { first, rest }: PrimedBody,
-    { format, correlationId, signal, idleMs, keepAliveMs, ended }: RelayOptions,
+    { format, asked, scrub, correlationId, signal, idleMs, keepAliveMs, ended }: RelayOptions,
   ): WriteBody =>
   async (sink) => {
-    const watch = format.watch();
+    const watch = format.watch({ asked, scrub });
     const { keepAlive = '' } = format;
     const limits = { idleMs, keepAliveMs: keepAlive ? keepAliveMs : undefined };
-    /** How much of the present silence was over when the client last heard something, in milliseconds. */
+    /** When the client was last sent something, counted from the beginning of the present wait; in milliseconds. */
     let spokeMs = 0;
 
     /** Why nobody takes the bytes any more. */
     let refused: { readonly cause: unknown } | undefined;
 
-    const speak = (text: string) => {
+    /** @returns how long the silence may go on. */
+    const bear = (workerMs: number): number => {
+      const { terminated: isOver, atBoundary: isBetween } = watch;
+      const { act, forMs } = patience({ workerMs, clientMs: workerMs - spokeMs, isOver, isBetween }, limits);
+      if (act === 'idle' || act === 'leave') rest.stop(act === 'idle' ? idleError() : undefined);
+      if (act !== 'keep-alive') return forMs;
+      spokeMs = workerMs;
       try {
-        sink.write(text);
+        sink.write(keepAlive);
       } catch (cause) {
         refused = { cause };
         rest.stop();
       }
-    };
-    const watchdog = createWatchdog(shortestSilence(limits), (workerMs) => {
-      const { terminated: isOver, atBoundary: isBetween } = watch;
-      const { act, forMs } = patience({ workerMs, clientMs: workerMs - spokeMs, isOver, isBetween }, limits);
-      if (act === 'keep-alive') {
-        spokeMs = workerMs;
-        speak(keepAlive);
-      } else if (act !== 'wait') rest.stop(act === 'idle' ? idleError() : undefined);
       return forMs;
-    });
+    };
+    const watchdog = createWatchdog(shortestSilence(limits), bear);
 
+    /** @returns whether the client takes more at once. */
     const pass = (chunk: Uint8Array): boolean => {
-      watch.push(chunk);
-      return sink.write(chunk);
+      const parts = watch.push(chunk);
+      if (parts?.length) {
+        spokeMs = 0;
+        return sink.write(parts);
+      }
+      // The worker speaks, but in pieces of which the client hears nothing.
+      if (-spokeMs >= (limits.keepAliveMs ?? Number.POSITIVE_INFINITY)) bear(0);
+      return true;
     };
     /** @returns what broke the body; `undefined`: the worker ended it. */
     const passAll = async (): Promise<unknown> => {
@@ -90,8 +100,7 @@ export const relay =
         } catch (cause) {
           return cause;
         }
-        watchdog.heard();
-        spokeMs = 0;
+        spokeMs -= watchdog.heard();
         if (!chunk) return undefined;
         if (!pass(chunk)) await sink.drained();
       }
@@ -104,7 +113,7 @@ export const relay =
       const missing = watch.finish(broken === undefined);
       if (missing !== undefined) {
         ending = 'complete';
-        if (missing) sink.write(missing);
+        if (missing.length > 0) sink.write(missing);
         return;
       }
       ending = endingOf(broken, signal);

@@ -25,8 +25,8 @@ export const orSilent = <T>(pending: Promise<T>, ms: number): Promise<T | Silent
 export interface Watchdog {
   /** A wait begins. */
   wait(): void;
-  /** What was waited for is here. */
-  heard(): void;
+  /** What was waited for is here. @returns how long that took, in milliseconds. */
+  heard(): number;
   /** Lets the timer go. */
   end(): void;
 }
@@ -66,6 +66,7 @@ export const createWatchdog = (patienceMs: number, silent: (silentMs: number) =>
     },
     heard() {
       isWaiting = false;
+      return Math.max(0, Date.now() - since);
     },
     end() {
       isWaiting = false;

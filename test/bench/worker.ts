@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 /**
  * The worker of the benchmark: does as the request's text asks, as fast as Node can, so that what is measured is the
  * way there and back. `bench:burst:200` 200 events in one go; `bench:paced:40:5` 40 events 5 ms apart;
- * `bench:bytes:1000` a body of that size; else a short JSON answer. Run as a process of its own; `argv[2]` is how many
+ * `bench:bytes:1000` a body of that size, `bench:flood:1000` about as much as events of 250 bytes, written in blocks of
+ * 64 KB that end anywhere; else a short JSON answer. Run as a process of its own; `argv[2]` is how many
  * ports it listens on, each of them one worker to a gateway.
  */
 
@@ -50,6 +51,23 @@ const paced = (response: ServerResponse, events: number, everyMs: number) => {
   response.once('close', () => clearInterval(timer));
 };
 
+/** Larger than the blocks it leaves in, so that these end within events. */
+const flooding = Buffer.from(event('Hello, bench.'.repeat(4)).repeat(4000));
+
+const flood = async (response: ServerResponse, length: number) => {
+  stream(response);
+  for (let sent = 0; sent < length; ) {
+    const from = sent % flooding.length;
+    const piece = flooding.subarray(from, from + block.length);
+    sent += piece.length;
+    // Not in the middle of an event at the very end.
+    const isLast = sent >= length;
+    const isFlowing = response.write(isLast ? flooding.subarray(from) : piece);
+    if (!isFlowing) await new Promise((resolve) => response.once('drain', resolve));
+  }
+  response.end(STREAM_END);
+};
+
 const bytes = async (response: ServerResponse, length: number) => {
   response.writeHead(200, { 'content-type': 'application/octet-stream' });
   for (let left = length; left > 0; left -= block.length) {
@@ -78,6 +96,7 @@ const answer = async (request: IncomingMessage, response: ServerResponse) => {
     /bench:(\w+):(\d+)(?::(\d+))?/.exec(start?.toString('latin1', 0, 4096) ?? '') ?? [];
   if (what === 'burst') return burst(response, Number(first));
   if (what === 'paced') return paced(response, Number(first), Number(second));
+  if (what === 'flood') return flood(response, Number(first));
   if (what === 'bytes') return bytes(response, Number(first));
   return json(response, ANSWER);
 };

@@ -175,6 +175,17 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    name: 'flood',
+    title: '64 MB of events in blocks that end anywhere',
+    target: 'text',
+    units: bodies,
+    async run(ask, quick) {
+      const timings = await series(bodies(quick), () => ask(chat(`flood:${64 * MEGABYTE}`, true)));
+      if (timings.some((timing) => timing.bytes < 64 * MEGABYTE)) throw new Error('a stream is not whole');
+      return { megabytesPerSecond: 64 / (percentile(totals(timings), 0.5) / 1000) };
+    },
+  },
+  {
     name: 'images',
     title: '5 MB of JSON with images',
     target: 'text',

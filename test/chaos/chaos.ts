@@ -1,3 +1,4 @@
+import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { endingOf } from '../support/endings.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { problemOf } from '../support/in-dialect.ts';
@@ -32,12 +33,19 @@ export interface ChaosReport {
 }
 
 const model = 'chaos';
-const idleMs = 1000;
+const idleMs = 2500;
 const firstByteMs = 2500;
 /** Less than a first byte's time, more than a busy machine needs to fail over. */
 const keepAliveMs = 1200;
 /** The share of requests that are their client's mistake. */
 const mistaken = 0.05;
+
+/** As agents compress what they send. */
+const codings = [
+  { name: 'gzip', encode: (text: string) => gzipSync(text) },
+  { name: 'zstd', encode: (text: string) => zstdCompressSync(text) },
+  { name: 'br', encode: (text: string) => brotliCompressSync(text) },
+];
 
 const load = async (
   gateway: Gateway,
@@ -45,6 +53,7 @@ const load = async (
   { requests, atOnce, seed }: LoadOptions,
 ): Promise<ChaosReport> => {
   const random = seeded(seed);
+  const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
   const weather = startWeather({ workers, random: seeded(seed + 1), spellMs: 150, silenceMs: firstByteMs });
   const problems = createProblems();
   const seen: { status: number; ending: string | undefined; family: string; tries: number }[] = [];
@@ -65,12 +74,19 @@ const load = async (
     const stream = one.streams !== undefined && random() < 0.6;
     const id = `chaos-${seed}-${n}`;
     const from = performance.now();
-    const headers = { 'x-correlation-id': id, 'x-session-id': `${n % 97}` };
-    const received = await gateway.fetch(pathOf(one, model), { body: one.body(model, stream), headers });
+    const isDouble = /^chat$|completions$/.test(one.name) && random() < 0.4;
+    const plain = isDouble ? { ...(one.body(model, stream) as object), n: 2 } : one.body(model, stream);
+    const coding = plain instanceof FormData || random() < 0.8 ? undefined : pick(codings);
+    const headers = {
+      'x-correlation-id': id,
+      'x-session-id': `${n % 97}`,
+      ...(coding && { 'content-type': 'application/json', 'content-encoding': coding.name }),
+    };
+    const body = coding ? coding.encode(JSON.stringify(plain)) : plain;
+    const received = await gateway.fetch(pathOf(one, model), { body, headers });
     const met = weather.met(id);
-    const last = met.at(-1)?.worker;
-    const wentAway = last !== undefined && weather.wentAway(last, from, performance.now());
-    for (const problem of [judge({ one, received, met, wentAway }), judgeHeader({ one, received, met, wentAway })]) {
+    const away = weather.away(from, performance.now());
+    for (const problem of [judge({ one, received, met, away }), judgeHeader({ one, received, met, away })]) {
       const way = met.map(({ worker, fault }) => `${worker.name}: ${fault?.name ?? 'well'}`).join(', ');
       const end = JSON.stringify(received.text.slice(-160));
       if (problem) problems.add(problem, `${id}, ${one.name}${stream ? ' streamed' : ''}, ${way}, ...${end}`);
@@ -81,7 +97,7 @@ const load = async (
 
   const startedAt = performance.now();
   await inLanes(requests, atOnce, async (n) => {
-    const one = operations[Math.floor(random() * operations.length)] as Operation;
+    const one = pick(operations);
     const request = random() < mistaken ? err(one) : ask(one, n);
     await request.catch((error: Error) => problems.add(`no reply: ${error.message}`, `${n}, ${one.name}`));
   });
@@ -114,6 +130,8 @@ export const runChaos = async (options: LoadOptions): Promise<ChaosReport> => {
     workers,
     env: {
       GATEWAY_MAX_ATTEMPTS: '6',
+      // On a machine that is starved a connection takes its time; a refused one is told at once.
+      GATEWAY_CONNECT_TIMEOUT_MS: '10000',
       GATEWAY_IDLE_TIMEOUT_SECONDS: `${idleMs / 1000}`,
       GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: `${firstByteMs / 1000}`,
       GATEWAY_KEEPALIVE_SECONDS: `${keepAliveMs / 1000}`,

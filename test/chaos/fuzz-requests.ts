@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import type { Family } from '../../lib/endpoints/family.ts';
 import { dialectOf, endpoints, findEndpoint } from '../../lib/endpoints/index.ts';
+import { readTarget } from '../../lib/http/request-target.ts';
 import type { Capture } from '../support/awslambda.ts';
 import { problemOf } from '../support/in-dialect.ts';
 import { createFunction, sourceIp, type UrlRequest } from './in-process.ts';
@@ -40,6 +41,7 @@ const forbidden = new Set([
     'expect',
     'x-origin-secret',
   ],
+  ...['api-key', 'content-encoding'],
 ]);
 const literalPaths = new Set(endpoints.flatMap((one) => (one.kind === 'forwarded' ? one.paths.slice(0, 1) : [])));
 const isEndpointPath = (path: string) =>
@@ -47,7 +49,8 @@ const isEndpointPath = (path: string) =>
 
 /** @returns what a worker saw and should not have. */
 const judgeSeen = ({ url = '', method, headers, rawHeaders }: IncomingMessage, length: number, host: string) => {
-  const path = url.split('?', 1)[0] ?? '';
+  const [path = '', query = ''] = url.split('?', 2);
+  if (/(?:^|&)(?:api_)?key=/.test(query)) return 'a key in the query';
   if (method !== 'POST') return `the method ${method}`;
   if (!isEndpointPath(path)) return 'another path';
   const names = rawHeaders.filter((_, at) => at % 2 === 0).map((one) => one.toLowerCase());
@@ -76,12 +79,8 @@ const judgeAnswer = (family: Family, request: UrlRequest, capture: Capture, wasS
   if ((headers['x-localai-node'] === nodeId) !== wasSeen) return `node header ${headers['x-localai-node']}`;
   if (wasSeen || status < 400) return undefined;
   if (request.method === 'HEAD') return body.length === 0 ? undefined : 'a body for HEAD';
-  const dialect = dialectOf({
-    match: findEndpoint(request.path),
-    family,
-    path: request.path,
-    headers: request.headers,
-  });
+  const { path } = readTarget(request.path);
+  const dialect = dialectOf({ match: findEndpoint(path), family, path, headers: request.headers });
   return problemOf(dialect.name, body.toString());
 };
 
@@ -119,7 +118,8 @@ export const fuzzRequests = async ({ inputs, seed }: FuzzOptions): Promise<FuzzR
     const requests = fc.sample(urlRequests, { numRuns: Math.min(batch, inputs - from), seed: seed + from });
     await inLanes(requests.length, 16, async (n) => {
       const request = requests[n - 1] as UrlRequest;
-      const family = findEndpoint(request.path)?.endpoint.families[0] ?? families[(from + n) % families.length];
+      const family =
+        findEndpoint(readTarget(request.path).path)?.endpoint.families[0] ?? families[(from + n) % families.length];
       const { invoke, family: its } =
         functions.find((one) => one.family === family) ?? (functions[0] as (typeof functions)[0]);
       let problem: string | undefined;

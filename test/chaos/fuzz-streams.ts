@@ -59,21 +59,29 @@ const isClean = ({ framing, leaves, sent, body }: WorkerStream): boolean => {
   return framing === 'close' || sent === body.length;
 };
 
+const isDone = (line: string): boolean => {
+  try {
+    return (JSON.parse(line) as { done?: unknown }).done === true;
+  } catch {
+    return false;
+  }
+};
+
 /** What the bytes a worker has sent amount to, by a reading of its own: events that are complete, one by one. */
 const isComplete = ({ one, body, sent }: WorkerStream): boolean => {
   const text = body.subarray(0, sent).toString();
   if (one.streams === 'ndjson') {
     const last = text.split('\n').filter(Boolean).at(-1) ?? '';
-    return /"done":true/.test(last) && last.endsWith('}');
+    return isDone(last);
   }
-  const events = text.replaceAll('\r\n', '\n').split('\n\n');
+  const events = text.replaceAll('\r\n', '\n').replaceAll('\r', '\n').split('\n\n');
   const rest = events.pop() ?? '';
   const isLast = (event: string) =>
     /^data: \[DONE\]$/m.test(event) ||
     /^data: \{"type":"transcript\.text\.done".*\}$/m.test(event) ||
     /^event: (message_stop|response\.(completed|incomplete|failed))\ndata: .*\}$/m.test(event);
   // Of the last event the line's end, or the blank line behind it, may be missing.
-  return events.some(isLast) || isLast(rest.replaceAll('\r', ''));
+  return events.some(isLast) || isLast(rest);
 };
 
 const receivedOf = (capture: Capture): Received => {

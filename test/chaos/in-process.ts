@@ -1,6 +1,8 @@
 import '../support/quiet.ts';
 import type { Family } from '../../lib/endpoints/family.ts';
 import { createGateway } from '../../lib/gateway.ts';
+import { forms } from '../../lib/http/form-fields.ts';
+import { createImages } from '../../lib/inference/images.ts';
 import { type Capture, installAwslambda, invokeStreaming } from '../support/awslambda.ts';
 
 /** A request as a function URL hands it over, payload format 2.0; only what the gateway reads. */
@@ -28,6 +30,8 @@ export const createFunction = (family: Family, workers: readonly { id: string; u
       GATEWAY_IDLE_TIMEOUT_SECONDS: '5',
       LOCALAI_WORKERS: JSON.stringify(workers.map((worker) => ({ ...worker, models: ['*'] }))),
     },
+    forms,
+    createImages,
   });
   return ({ method, path, query, headers, cookies, body }: UrlRequest): Promise<Capture> => {
     const event = {

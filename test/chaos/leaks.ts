@@ -5,14 +5,16 @@ import { type Operation, operations, pathOf } from '../support/operations.ts';
 import { seeded } from '../support/seeded.ts';
 import { startWorker } from '../support/stand-in-worker.ts';
 import { redirect, reply } from '../support/worker/behaviours.ts';
+import { namingNode } from '../support/worker/misbehaviours.ts';
 import type { LoadOptions } from './chaos.ts';
 import { faults } from './faults.ts';
+import { problemInWaits } from './judge.ts';
 import { mistakeWith } from './mistakes.ts';
 import { createProblems, inLanes, tally } from './tally.ts';
 
 export interface LeakReport {
   readonly statuses: Readonly<Record<string, number>>;
-  /** Answers with a name in them that must not be told, one line a kind. */
+  /** Answers with a name in them that must not be told, or a wait or page that must not pass; one line a kind. */
   readonly leaks: readonly string[];
 }
 
@@ -34,6 +36,7 @@ export const huntLeaks = async ({ requests, atOnce, seed }: LoadOptions): Promis
     redirect('http://10.1.2.3:8080/inner-node'),
     reply(204),
     reply(304),
+    ...namingNode('inner-node', model),
   ];
   for (const worker of workers) {
     worker.behave(({ method }) =>
@@ -70,6 +73,10 @@ export const huntLeaks = async ({ requests, atOnce, seed }: LoadOptions): Promis
         if (said.includes(name.toLowerCase()))
           leaks.add(`${name} in a ${received.status}`, `${what}: ${said.slice(-300)}`);
       }
+      const waits = problemInWaits(received);
+      if (waits) leaks.add(waits, what);
+      if (received.status >= 500 && received.headers['content-type']?.startsWith('text/html'))
+        leaks.add('a page', what);
       statuses.push(String(received.status));
     };
     await inLanes(requests, atOnce, async () => {

@@ -1,3 +1,4 @@
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Endpoint } from '../../lib/endpoints/endpoint.ts';
 import { endpoints } from '../../lib/endpoints/index.ts';
@@ -12,7 +13,18 @@ const value = fc.oneof(
 );
 const name = fc.oneof(
   fc.constantFrom(
-    ...['authorization', 'x-api-key', 'xi-api-key', 'cookie', 'host', 'connection', 'keep-alive', 'te', 'trailer'],
+    ...[
+      'authorization',
+      'x-api-key',
+      'api-key',
+      'xi-api-key',
+      'cookie',
+      'host',
+      'connection',
+      'keep-alive',
+      'te',
+      'trailer',
+    ],
     ...['transfer-encoding', 'upgrade', 'expect', 'content-length', 'content-encoding', 'accept-encoding', 'forwarded'],
     ...['proxy-authorization', 'proxy-connection', 'x-localai-node', 'x-amz-date', 'x-amzn-trace-id', 'x-amz-cf-id'],
     ...['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-origin-secret', 'origin'],
@@ -61,7 +73,16 @@ const oddPath = fc.oneof(
 );
 
 const fields = ['model', 'model_id', 'name', 'stream', 'messages', 'prompt', 'input', 'response_format', 'system'];
-const more = ['prompt_cache_key', 'previous_response_id', 'background', '__proto__', 'constructor', 'tools', 'file_id'];
+const more = [
+  'prompt_cache_key',
+  'previous_response_id',
+  'background',
+  '__proto__',
+  'constructor',
+  'tools',
+  'file_id',
+  'conversation',
+];
 const content = fc.oneof(
   fc.constantFrom(null, true, false, 'true', '', 'test-model', 'test-model:latest', 0, -0, 1e308, [], {}, [[]]),
   fc.array(fc.record({ role: fc.constantFrom('system', 'user', 7, null), content: fc.jsonValue({ maxDepth: 3 }) })),
@@ -91,14 +112,23 @@ const boundary = fc.oneof(
 );
 const part = fc
   .record({
-    name: fc.constantFrom('model', 'file', 'stream', 'prompt', '__proto__', '', 'a"b', 'n\r\nx: y'),
+    name: fc.constantFrom('model', 'model', 'file', 'stream', 'prompt', '__proto__', '', 'a"b', 'n\r\nx: y'),
+    more: fc.constantFrom(
+      '',
+      '',
+      "; name*=utf-8''file",
+      '; filename="a; name=model"',
+      "; filename*=UTF-8''a%22b",
+      ';',
+      '\r\n x=1',
+    ),
     file: fc.option(fc.string({ maxLength: 8 }), { nil: undefined }),
     head: fc.constantFrom('', 'Content-Type: text/plain\r\n', 'Content-Type: a;b\r\n', 'x\r\n', ': y\r\n'),
     data: fc.oneof(fc.constantFrom('test-model', 'true', '', '\r\n--b', '--b--'), fc.string({ maxLength: 60 })),
   })
-  .map(({ name: field, file, head, data }) => {
+  .map(({ name: field, more: parameters, file, head, data }) => {
     const named = file === undefined ? '' : `; filename="${file}"`;
-    return `Content-Disposition: form-data; name="${field}"${named}\r\n${head}\r\n${data}\r\n`;
+    return `Content-Disposition: form-data; name="${field}"${named}${parameters}\r\n${head}\r\n${data}\r\n`;
   });
 const form = fc
   .tuple(
@@ -107,9 +137,11 @@ const form = fc
     fc.constantFrom('--\r\n', '--', '\r\n', ''),
     fc.nat(),
     fc.boolean(),
+    fc.constantFrom('', '', '', 'preamble --b\r\n', '\r\n', '--b x\r\n'),
+    fc.constantFrom('', '', '', ' ', ' \t'),
   )
-  .map(([mark, parts, end, at, isCut]) => {
-    const text = `${parts.map((one) => `--${mark}\r\n${one}`).join('')}--${mark}${end}`;
+  .map(([mark, parts, end, at, isCut, preamble, padding]) => {
+    const text = `${preamble}${parts.map((one) => `--${mark}${padding}\r\n${one}`).join('')}--${mark}${end}`;
     const whole = isCut ? text.slice(0, at % (text.length + 1)) : text;
     return { type: `multipart/form-data; boundary=${mark}`, body: Buffer.from(whole, 'latin1') };
   });
@@ -125,12 +157,37 @@ const oddBody = fc.record({
     fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
   ),
 });
+/** Thousands of parts with nothing in them, and the one that counts at the end: a parser that is quadratic runs into the deadline. */
+const crowdedForm = fc.constantFrom(2000, 32_000).map((count) => {
+  const model = 'Content-Disposition: form-data; name="model"\r\n\r\ntest-model\r\n';
+  return {
+    type: 'multipart/form-data; boundary=b',
+    body: Buffer.from(`${'--b\r\n\r\n\r\n'.repeat(count)}--b\r\n${model}--b--`),
+  };
+});
 const bodyFor = (endpoint: Endpoint | undefined) =>
   fc.oneof(
     { weight: 9, arbitrary: endpoint?.input === 'multipart' ? form : asJson },
     { weight: 1, arbitrary: endpoint?.input === 'multipart' ? asJson : form },
     { weight: 1, arbitrary: oddBody },
+    ...(endpoint?.input === 'multipart' ? [{ weight: 1, arbitrary: crowdedForm }] : []),
   );
+
+type Sent = { readonly type: string | undefined; readonly body: string | Buffer | undefined };
+const plain = (sent: Sent) => ({ ...sent, coding: undefined as string | undefined });
+const asBytes = (body: Sent['body']) => Buffer.from(body ?? '');
+/** As agents compress, and as some say they did. */
+const encodings: readonly ((sent: Sent) => Sent & { readonly coding: string | undefined })[] = [
+  ...Array.from({ length: 12 }, () => plain),
+  (sent) => ({ ...sent, coding: 'gzip', body: gzipSync(asBytes(sent.body)) }),
+  (sent) => ({ ...sent, coding: 'ZSTD', body: zstdCompressSync(asBytes(sent.body)) }),
+  (sent) => ({ ...sent, coding: 'br', body: brotliCompressSync(asBytes(sent.body)) }),
+  (sent) => ({ ...sent, coding: 'deflate, gzip', body: gzipSync(deflateSync(asBytes(sent.body))) }),
+  (sent) => ({ ...sent, coding: 'gzip', body: gzipSync(asBytes(sent.body)).subarray(0, -4) }),
+  (sent) => ({ ...sent, coding: 'gzip' }),
+  (sent) => ({ ...sent, coding: '__proto__' }),
+  (sent) => plain({ ...sent, body: Buffer.concat([Buffer.from('\ufeff'), asBytes(sent.body)]) }),
+];
 
 /** Requests of every kind, sensible and not, as function URLs hand them over. */
 export const urlRequests: fc.Arbitrary<UrlRequest> = fc
@@ -148,16 +205,21 @@ export const urlRequests: fc.Arbitrary<UrlRequest> = fc
       query: fc.oneof(
         fc.constant(''),
         fc.constantFrom('beta=true', '?', '/../..', '@evil', '%00', 'a b', '#', '\r\n', 'ä', '🦙', '\ud800'),
+        fc.constantFrom('key=secret', 'x=1&api_key=secret', 'model=test-model', 'model=%ff', 'a&key=x&b', 'model'),
       ),
       headers: fc.dictionary(name, value, { maxKeys: 6 }),
       cookies: fc.array(fc.oneof(fc.constantFrom('token=x', 'token', '='), fc.string({ maxLength: 10 })), {
         maxLength: 2,
       }),
-      sent: bodyFor(endpoint),
+      sent: fc.tuple(bodyFor(endpoint), fc.constantFrom(...encodings)).map(([sent, encode]) => encode(sent)),
     }),
   )
   .map(({ sent, headers, ...request }) => ({
     ...request,
-    headers: { ...(sent.type !== undefined && { 'content-type': sent.type }), ...headers },
+    headers: {
+      ...(sent.type !== undefined && { 'content-type': sent.type }),
+      ...(sent.coding !== undefined && { 'content-encoding': sent.coding }),
+      ...headers,
+    },
     body: sent.body,
   }));

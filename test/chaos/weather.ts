@@ -12,8 +12,8 @@ export interface Meeting {
 export interface Weather {
   /** What the request with this correlation id met, in order. */
   readonly met: (id: string) => readonly Meeting[];
-  /** Whether the worker went away in this time (`performance.now()`), which cuts what it was about. */
-  readonly wentAway: (worker: StandIn, from: number, to: number) => boolean;
+  /** Workers that were away in this time (`performance.now()`), which cuts what they were about. */
+  readonly away: (from: number, to: number) => ReadonlySet<StandIn>;
   /** How often each fault was met. */
   readonly counts: () => Readonly<Record<string, number>>;
   /** Ends it: every worker is well again. */
@@ -31,8 +31,8 @@ export interface WeatherOptions {
 
 /**
  * Switches faults on and off at random. At any time at least one worker is well, and has been since the draw before,
- * so that whoever is on the way from worker to worker finds it. Behind a silent worker the contract grants one more
- * try only: silence falls on one worker while the others answer, and long enough after it.
+ * so that whoever is on the way from worker to worker finds it. Behind a worker that died of a request, or is silent, the
+ * contract grants one more try only: most often such faults fall on one worker while the others answer.
  */
 export const startWeather = ({ workers, random, spellMs, silenceMs }: WeatherOptions): Weather => {
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
@@ -40,15 +40,26 @@ export const startWeather = ({ workers, random, spellMs, silenceMs }: WeatherOpt
     const left = [...all];
     return all.map(() => left.splice(Math.floor(random() * left.length), 1)[0] as T);
   };
+  /** All of them in turn, in an order that chance shuffles anew each time: the rare ones come too. */
+  const deckOf = (all: readonly Fault[]) => {
+    let left: Fault[] = [];
+    return (): Fault => {
+      if (left.length === 0) left = shuffled(all);
+      return left.pop() as Fault;
+    };
+  };
   const now = new Map<StandIn, Fault>();
   const meetings = new Map<string, Meeting[]>();
   const faced: string[] = [];
-  const harmful = faults.filter(({ kind, isSlow }) => (kind === 'refuses' || kind === 'breaks') && !isSlow);
-  const harmless = faults.filter(({ kind }) => kind === 'odd' || kind === 'says');
-  const slow = faults.filter(({ isSlow }) => isSlow);
+  const refusing = deckOf(
+    faults.filter(({ kind, isSlow, isLast }) => (kind === 'refuses' || kind === 'breaks') && !isSlow && !isLast),
+  );
+  const deadly = deckOf(faults.filter(({ isLast, isSlow }) => isLast && !isSlow));
+  const harmless = deckOf(faults.filter(({ kind }) => kind === 'odd' || kind === 'says'));
+  const slow = deckOf(faults.filter(({ isSlow }) => isSlow));
   let well = new Set(workers);
   let calmUntil = 0;
-  const departures: { readonly worker: StandIn; readonly at: number }[] = [];
+  const departures: { readonly worker: StandIn; readonly at: number; backAt: number }[] = [];
   let gone: StandIn | undefined;
   let ended = false;
 
@@ -56,8 +67,11 @@ export const startWeather = ({ workers, random, spellMs, silenceMs }: WeatherOpt
     worker.behave((request) => {
       if (request.method !== 'POST') return undefined;
       const fault = now.get(worker);
-      const isSse = /"stream":\s*true|name="stream"/.test(request.body.toString('latin1'));
-      const isMet = fault && (!fault.onlySse || isSse) ? fault : undefined;
+      const path = request.path.split('?', 1)[0] ?? '';
+      const body = request.body.toString('latin1');
+      const isSse = !path.startsWith('/api/') && /"stream":\s*true|name="stream"/.test(body);
+      const asking = { path, isSse, isDouble: /"n":\s*2\b/.test(body) };
+      const isMet = fault && (fault.knows?.(asking) ?? true) ? fault : undefined;
       const id = String(request.headers['x-correlation-id']);
       const before = meetings.get(id) ?? [];
       meetings.set(id, [...before, { worker, fault: isMet, at: performance.now() }]);
@@ -76,16 +90,20 @@ export const startWeather = ({ workers, random, spellMs, silenceMs }: WeatherOpt
     const wellCount = 1 + Math.floor(random() * (workers.length - 1));
     well = new Set(order.slice(0, wellCount));
     now.clear();
+    const isDeadly = !isSilent && !isCalm && random() < 0.4;
     for (const worker of order.slice(wellCount)) {
-      if (isSilent && now.size === 0) now.set(worker, pick(slow));
-      else if (isSilent || isCalm) now.set(worker, pick(harmless));
-      else now.set(worker, pick(random() < 0.8 ? harmful : harmless));
+      if (isSilent && now.size === 0) now.set(worker, slow());
+      else if (isDeadly && now.size === 0) now.set(worker, deadly());
+      else if (isSilent || isDeadly || isCalm) now.set(worker, harmless());
+      else now.set(worker, (random() < 0.8 ? refusing : harmless)());
     }
     await gone?.listen();
+    const returned = departures.at(-1);
+    if (gone && returned) returned.backAt = performance.now();
     // One that is gone altogether for a while: connections break and are refused.
     gone = !isSilent && !isCalm && random() < 0.3 ? order.slice(wellCount).at(-1) : undefined;
     if (!gone) return;
-    departures.push({ worker: gone, at: performance.now() });
+    departures.push({ worker: gone, at: performance.now(), backAt: Number.POSITIVE_INFINITY });
     faced.push('gone');
     await gone.refuse();
   };
@@ -99,8 +117,8 @@ export const startWeather = ({ workers, random, spellMs, silenceMs }: WeatherOpt
 
   return {
     met: (id) => meetings.get(id) ?? [],
-    wentAway: (worker, from, to) =>
-      departures.some((departure) => departure.worker === worker && departure.at >= from && departure.at <= to),
+    away: (from, to) =>
+      new Set(departures.filter(({ at, backAt }) => backAt >= from && at <= to).map(({ worker }) => worker)),
     counts: () => tally(faced),
     clear: async () => {
       ended = true;

@@ -46,20 +46,29 @@ const text = fc.oneof(
 const sse = (event: string | undefined, data: unknown, eol: string) =>
   `${event ? `event: ${event}${eol}` : ''}data: ${typeof data === 'string' ? data : JSON.stringify(data)}${eol}${eol}`;
 
-/** One event or line of ordinary content. */
-const contentOf = (name: string, said: string, eol: string): string => {
+/** One event or line of ordinary content. @param more further fields, which may hold every marker there is. */
+const contentOf = (name: string, said: string, eol: string, more: object): string => {
+  const typed = (type: string, rest: object) => sse(type, { type, ...rest, ...more }, eol);
   if (name === 'chat')
-    return sse(undefined, { choices: [{ index: 0, delta: { content: said }, finish_reason: null }] }, eol);
-  if (name === 'completions') return sse(undefined, { choices: [{ text: said, finish_reason: null }] }, eol);
-  if (name === 'responses')
-    return sse('response.output_text.delta', { type: 'response.output_text.delta', delta: said }, eol);
-  if (name === 'messages')
-    return sse('content_block_delta', { type: 'content_block_delta', delta: { text: said } }, eol);
-  if (name === 'transcription') return sse(undefined, { type: 'transcript.text.delta', delta: said }, eol);
+    return sse(undefined, { choices: [{ index: 0, delta: { content: said }, finish_reason: null }], ...more }, eol);
+  if (name === 'completions')
+    return sse(undefined, { ...more, choices: [{ index: 0, text: said, finish_reason: null }] }, eol);
+  if (name === 'responses') return typed('response.output_text.delta', { delta: said });
+  if (name === 'messages') return typed('content_block_delta', { delta: { text: said } });
+  if (name === 'transcription') return sse(undefined, { type: 'transcript.text.delta', delta: said, ...more }, eol);
   if (name === 'speech') return said;
   const message = name === 'ollama chat' ? { message: { content: said } } : { response: said };
-  return `${JSON.stringify({ ...message, done: false })}\n`;
+  return `${JSON.stringify({ ...message, ...more, done: false })}\n`;
 };
+
+/** What a worker may say back of what a client sent: it ends nothing. */
+const echo = fc.constantFrom(
+  {},
+  {},
+  { metadata: { type: 'error', error: { message: 'an echo' }, finish_reason: 'stop', done: true } },
+  { metadata: { note: 'data: [DONE]\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n' } },
+  { tools: [{ type: 'response.completed', finish_reason: 'stop' }] },
+);
 
 /** The terminal markers of CONTRACT.md section 1. */
 const markersOf = (name: string, eol: string): readonly string[] => {
@@ -85,8 +94,10 @@ const share = fc.noBias(fc.integer({ min: 0, max: 1000 })).map((n) => n / 1000);
 export const workerStreams: fc.Arbitrary<WorkerStream> = fc
   .record({
     name: fc.constantFrom(...names),
-    eol: fc.constantFrom('\n', '\r\n'),
+    eol: fc.constantFrom('\n', '\r\n', '\r'),
     comments: fc.boolean(),
+    ids: fc.boolean(),
+    more: echo,
     said: fc.array(text, { minLength: 1, maxLength: 8 }),
     marker: fc.nat(2),
     hasMarker: fc.boolean(),
@@ -96,11 +107,12 @@ export const workerStreams: fc.Arbitrary<WorkerStream> = fc
     lingers: fc.boolean(),
     leaves: fc.constantFrom('end' as const, 'fin' as const, 'reset' as const),
   })
-  .map(({ name, eol, comments, said, marker, hasMarker, cutAt, cuts, framing, leaves, lingers }) => {
+  .map(({ name, eol, comments, ids, more, said, marker, hasMarker, cutAt, cuts, framing, leaves, lingers }) => {
     const one = operation(name);
     const isSse = one.streams === 'sse';
     const markers = markersOf(name, eol);
-    const parts = said.map((each) => (comments && isSse ? `: note${eol}${eol}` : '') + contentOf(name, each, eol));
+    const before = isSse ? (comments ? `: note${eol}${eol}` : '') + (ids ? `id: 1${eol}` : '') : '';
+    const parts = said.map((each) => before + contentOf(name, each, eol, more));
     const body = Buffer.from(parts.join('') + (hasMarker ? markers[marker % markers.length] : ''));
     const sent = cutAt === undefined ? body.length : Math.floor(cutAt * body.length);
     const places = [...new Set(cuts.map((cut) => Math.floor(cut * sent)))].sort((a, b) => a - b);

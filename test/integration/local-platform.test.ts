@@ -343,6 +343,21 @@ const onRuntime = (runtime: Runtime) => () => {
       },
     );
 
+    it('live on when the client leaves a moment before the end: it had read all it wanted', async () => {
+      await using gate = await startGate();
+      await using fixture = await startFixture(['stages'], { runtime });
+      const left = new AbortController();
+      const reply = await fixture.send(`/stages?gate=${quoted(gate.url)}`, { signal: left.signal });
+      await reply.until('first');
+      const pids = () => fixture.platform.environments().map(({ pid }) => pid);
+      const before = pids();
+      expect(await until(() => gate.waiting.length === 1)).toBe(true);
+      left.abort();
+      gate.open();
+      expect(await until(() => fixture.platform.environments()[0]?.state === 'frozen')).toBe(true);
+      expect(pids()).toEqual(before);
+    });
+
     it.each(['pid', 'throwEarly'])('live on when the client leaves after a complete answer: %s', async (name) => {
       await using fixture = await startFixture([name], { runtime });
       await fixture.fetch(`/${name}`, { headers: { connection: 'close' } });
@@ -424,6 +439,25 @@ const onRuntime = (runtime: Runtime) => () => {
     expect(pids.map(isGone)).toEqual([true, true, true]);
   });
 };
+
+needs('aws-lambda-ric')('another runtime', () => {
+  it('is what new environments run on; those on the former one end with the request they serve', async () => {
+    await using gate = await startGate();
+    await using fixture = await startFixture(['stages', 'pid'], { runtime: 'client' });
+    const before = (await fixture.fetch('/pid')).text;
+    const held = await fixture.send(`/stages?gate=${quoted(gate.url)}`);
+    await held.until('first');
+    fixture.platform.useRuntime('ric');
+    expect(fixture.platform.runtime).toBe('ric');
+    expect((await fixture.fetch('/pid')).text).not.toBe(before);
+    expect(await until(() => gate.waiting.length === 1)).toBe(true);
+    gate.open();
+    expect((await held.all()).text).toBe('firstsecond');
+    const isLeft = (name: string) => fixture.platform.environments().some((one) => one.functionName === name);
+    expect(await until(() => !isLeft('stages'))).toBe(true);
+    expect([isLeft('pid'), fixture.logs]).toEqual([true, []]);
+  });
+});
 
 needs('aws-lambda-ric')('the local platform with aws-lambda-ric', onRuntime('ric'));
 describe('the local platform with our own runtime client', onRuntime('client'));

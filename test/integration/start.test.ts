@@ -73,6 +73,64 @@ describe('npm start', () => {
     expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
   });
 
+  it('passes a demo worker`s hint on where this machine lacks what a model needs', async () => {
+    // An empty PATH: no PocketSphinx, wherever this runs.
+    const { runner, origin } = await startGateway({ PATH: '/nowhere' });
+    await using _ = runner;
+    await runner.printed(READY);
+    const form = new FormData();
+    form.set('model', 'pocketsphinx');
+    form.set('file', new Blob([Buffer.alloc(64)]), 'a.wav');
+    const response = await fetch(`${origin}/v1/audio/transcriptions`, { method: 'POST', body: form });
+    const text = await response.text();
+    expect([response.status, text]).toEqual([501, expect.stringContaining('apt-get install')]);
+    expect((await fetchAll(`${origin}/v1/models`)).text).not.toContain('pocketsphinx');
+  });
+
+  it('refuses a body beyond 6 MB in the caller`s dialect, and foreign names while it serves anybody', async () => {
+    await using worker = await startWorker({ name: 'one', models: ['model-one'] });
+    const { runner, origin } = await startGateway({ LOCALAI_WORKERS: worker.url });
+    await using _ = runner;
+    await runner.printed(READY);
+    const body = JSON.stringify({ model: 'model-one', messages: [{ role: 'user', content: 'x'.repeat(6_300_000) }] });
+    const headers = { 'content-type': 'application/json' };
+    const openai = await fetchAll(`${origin}/v1/chat/completions`, { method: 'POST', headers, body });
+    expect([openai.status, openai.json()]).toEqual([
+      413,
+      {
+        error: expect.objectContaining({ code: 'request_too_large', message: expect.stringContaining('6283264 fit') }),
+      },
+    ]);
+    const anthropic = await fetchAll(`${origin}/v1/messages`, { method: 'POST', headers, body });
+    expect(anthropic.json()).toMatchObject({ type: 'error', error: { type: 'request_too_large' } });
+    const ollama = await fetchAll(`${origin}/api/chat`, { method: 'POST', headers, body });
+    expect(ollama.json()).toEqual({ error: expect.stringContaining('Send less at once') });
+
+    const [, own = ''] = /openai +(http:\S+)/.exec(runner.output()) ?? [];
+    for (const url of [origin, own]) {
+      const of = async (host: string) => (await fetchAll(`${url}/v1/models`, { headers: { host } })).status;
+      expect(
+        await Promise.all(['evil.example', 'evil.example:8080', '10.0.0.1', 'localhost.evil.example'].map(of)),
+      ).toEqual([403, 403, 403, 403]);
+      expect(
+        await Promise.all(['localhost', 'LOCALHOST:1', 'a.localhost', '127.0.0.9:80', '[::1]:80'].map(of)),
+      ).toEqual([200, 200, 200, 200, 200]);
+    }
+    expect((await fetchAll(`${origin}/api/tags`, { headers: { host: 'evil.example' } })).json()).toEqual({
+      error: expect.stringContaining('LOCALAI_API_KEY'),
+    });
+    expect(worker.requests).toEqual([]);
+  });
+
+  it('with a key answers under any name', async () => {
+    await using worker = await startWorker({ name: 'one', models: ['model-one'] });
+    const { runner, origin } = await startGateway({ LOCALAI_WORKERS: worker.url, LOCALAI_API_KEY: 'k' });
+    await using _ = runner;
+    await runner.printed(READY);
+    const headers = { host: 'gateway.example', authorization: 'Bearer k' };
+    expect((await fetchAll(`${origin}/v1/models`, { headers })).status).toBe(200);
+  });
+
   it('with GATEWAY_SSM_PREFIX runs the registrar, and serves what it found', async () => {
     await using aws = await startAws();
     await using worker = await startWorker({ name: 'one', models: ['model-one'] });

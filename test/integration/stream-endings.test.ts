@@ -57,6 +57,15 @@ const ask = async (one: Operation, behaviour: Behaviour, stream = true) => {
   expect(received.headers['x-localai-node']).toBe(nodeIdOf(worker));
   return received;
 };
+/** The worker's own whole events or lines stand unchanged at the beginning, and of what is half nothing. */
+const beginsWithItsEvents = ({ streams }: Operation, body: Buffer): boolean => {
+  const sent = worker.requests[0]?.sent() ?? Buffer.alloc(0);
+  const ends = streams === 'ndjson' ? ['\n'] : ['\n\n', '\r\n\r\n'];
+  const whole = Math.max(...ends.map((end) => (sent.includes(end) ? sent.lastIndexOf(end) + end.length : 0)));
+  const rest = sent.subarray(whole).toString();
+  const isTidy = /^$|\}[\r\n]*$/.test(rest) || !body.subarray(whole).toString().startsWith(rest);
+  return whole > 0 && body.subarray(0, whole).equals(sent.subarray(0, whole)) && isTidy;
+};
 /** The worker's own bytes stand unchanged at the beginning. */
 const beginsWithItsBytes = (body: Buffer): boolean => {
   const sent = worker.requests[0]?.sent() ?? Buffer.alloc(0);
@@ -68,7 +77,7 @@ describe.each(each(framed))('%s', (_, one) => {
     ['a reset after two events', cut({ after: 2 })],
     ['a reset inside an event', cut({ midEvent: 2 })],
     ['a clean end before the marker', endEarly(3)],
-    ['a clean end inside an event', combine(inPiecesOf(7), endEarly(20))],
+    ['a clean end inside an event', combine(inPiecesOf(7), { change: cutInsideCharacter })],
     ['a clean end inside a character', { change: cutInsideCharacter }],
     ['CRLF, a clean end', combine(crlf, endEarly(3))],
     ['CRLF, a clean end between CR and LF', { change: cutBetweenCrAndLf }],
@@ -78,7 +87,8 @@ describe.each(each(framed))('%s', (_, one) => {
     expect([received.status, endingOf(one, received)]).toEqual([200, 'error']);
     expect(errorIn(one, received).message).toMatch(/./);
     expect(received.text).not.toMatch(/127\.0\.0\.1|node-alpha|ECONNRESET/);
-    if (!what.includes('reset')) expect(beginsWithItsBytes(received.body)).toBe(true);
+    // Whole events of the worker's, and no half of one.
+    if (!what.includes('reset')) expect(beginsWithItsEvents(one, received.body)).toBe(true);
     if (what === 'a stall') expect(errorIn(one, received).message).toMatch(/stopped sending/);
     // Only this stream suffered.
     expect(endingOf(one, await ask(one, {}))).toBe('whole');
@@ -121,7 +131,13 @@ describe.each(each(framed.filter(({ streams }) => streams === 'sse')))('%s as SS
     ['OpenAI without a code', { error: { message: 'out of memory' } }, undefined, 502],
     ['a code that is no status', { error: { message: 'out of memory', code: 'oom' } }, undefined, 502],
     ['a status as text', { error: { message: 'out of memory', code: '429' } }, undefined, 429],
-    ['Anthropic', { type: 'error', error: { type: 'overloaded_error', message: 'out of memory' } }, 'error', 502],
+    ['Anthropic', { type: 'error', error: { type: 'overloaded_error', message: 'out of memory' } }, 'error', 529],
+    [
+      'a type that is an invalid request',
+      { error: { message: 'out of memory', type: 'invalid_request_error' } },
+      undefined,
+      400,
+    ],
     ['vLLM', { object: 'error', message: 'out of memory', code: 400 }, undefined, 400],
     ['a client error', { error: { message: 'out of memory', code: 422 } }, undefined, 422],
   ])('a first event that is an error (%s) is an HTTP error', async (__, error, event, status) => {
@@ -158,6 +174,10 @@ describe("the worker's own endings pass untouched", () => {
     ['completions', 'data:[DONE]\n\n'],
     ['messages', 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n'],
     ['messages', 'data: {"type": "message_stop"}\n\n'],
+    ['messages', 'event: message_stop\r\ndata: {"type" : "message_stop"}\r\n\r\n'],
+    ['messages', 'event: message_stop\rdata: {"type":"message_stop"}\r\r'],
+    ['responses', 'data: {"type":"response\\u002ecompleted","response":{}}\n\n'],
+    ['chat', 'data: {"choices":[{"index":0,"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n: bye\n\n'],
     ['responses', 'event: response.failed\ndata: {"type":"response.failed","response":{}}\n\n'],
     ['responses', 'data: {"type":"response.incomplete","response":{}}\n\n'],
     ['responses', 'data: {"response":{},"type":"response.completed"}\n\n'],
@@ -181,6 +201,9 @@ describe("the worker's own endings pass untouched", () => {
     ['chat', 'data: [DONE]', '\n\n'],
     ['chat', 'data: [DONE]\n', '\n'],
     ['ollama chat', '{"message":{},"done":true}', '\n'],
+    ['messages', 'event: message_stop\ndata: {"type":"message_stop"}', '\n\n'],
+    ['messages', 'event: message_stop\ndata: {"type":"message_stop"}\n', '\n'],
+    ['responses', 'event: response.completed\ndata: {"type":"response.completed","response":{}}', '\n\n'],
   ])('%s: %j is completed with %j', async (name, bytes, missing) => {
     const received = await ask(operation(name), endingWith(2, bytes));
     const sent = worker.requests[0]?.sent() ?? Buffer.alloc(0);
@@ -202,9 +225,68 @@ describe("the worker's own endings pass untouched", () => {
     ['a [DONE] in the text', 'data: {"choices":[{"delta":{"content":"data: [DONE]"}}]}\n\n'],
     ['an error in the text', 'data: {"choices":[{"delta":{"content":"data: {\\"error\\":1}"}}]}\n\n'],
     ['an open finish_reason', 'data: {"choices":[{"delta":{},"finish_reason":null}]}\n\n'],
+    ['a finish_reason that is nested', 'data: {"choices":[{"delta":{"tool_calls":[{"finish_reason":"stop"}]}}]}\n\n'],
+    ['a finish_reason that is echoed', 'data: {"metadata":{"finish_reason":"stop"},"choices":[]}\n\n'],
   ])('%s is none', async (_, bytes) => {
     const received = await ask(operation('chat'), endingWith(2, bytes));
     expect(endingOf(operation('chat'), received)).toBe('error');
+  });
+
+  test.each([
+    ['responses', 'response.created', { response: { id: 'r', metadata: { type: 'error' }, error: null } }],
+    ['responses', 'response.in_progress', { response: { metadata: { type: 'response.completed' } } }],
+    ['responses', 'response.function_call_arguments.done', { arguments: '{"type":"response.completed"}' }],
+    ['messages', 'content_block_start', { content_block: { type: 'tool_use', input: { type: 'message_stop' } } }],
+    ['transcription', 'transcript.text.delta', { delta: '', metadata: { type: 'transcript.text.done' } }],
+  ])('%s: what a %s says inside is none, and a reset after it is told', async (name, type, fields) => {
+    const data = JSON.stringify({ type, sequence_number: 4, ...fields });
+    for (const text of [data, data.replaceAll('":"', '" : "'), data.replaceAll('type', '\\u0074ype')]) {
+      const one = operation(name);
+      const received = await ask(one, combine(endingWith(0, `event: ${type}\ndata: ${text}\n\n`), cut({ after: 1 })));
+      expect([received.status, endingOf(one, received)]).toEqual([200, 'error']);
+      expect(received.body.indexOf(text)).toBeGreaterThan(-1);
+    }
+  });
+
+  test('a broken response tells what is known of it, and its numbers go on', async () => {
+    const one = operation('responses');
+    const received = await ask(one, cut({ after: 4 }));
+    const events = eventsOf(received.text) as Record<string, unknown>[];
+    expect(events.map(({ sequence_number }) => sequence_number)).toEqual([0, 1, 2, 3, 4, 5]);
+    const { response: created } = events[0] as { response: object };
+    const error = { code: 'upstream_error', message: expect.stringMatching(/^Upstream connection error: /) };
+    expect(events.at(-2)).toMatchObject({ response: { ...created, status: 'failed', error } });
+    expect(events.at(-1)).toMatchObject({
+      type: 'error',
+      param: null,
+      ...error,
+      error: { type: 'server_error', ...error },
+    });
+  });
+
+  test.each([
+    ['one of two choices', { n: 2 }, [0], 'error'],
+    ['both of two choices', { n: 2 }, [0, 1], 'whole'],
+    ['the same one twice', { n: 2 }, [1, 1], 'error'],
+  ])('%s finished, then a reset: %j', async (_, more, finished, ending) => {
+    const one = operation('chat');
+    const events = finished.map(
+      (index) => `data: {"choices":[{"index":${index},"delta":{},"finish_reason":"stop"}]}\n\n`,
+    );
+    worker.next(combine(endingWith(1, events.join('')), cut({ after: 2 })));
+    const body = { ...(one.body(model, true) as object), ...more };
+    expect(endingOf(one, await gateway.fetch(pathOf(one, model), { body }))).toBe(ending);
+  });
+
+  test('before its first event is whole another worker may be tried, and without one it is 502', async () => {
+    for (const bytes of ['data: {"choices":[', ': hello\n\n', 'event: message_start\n', '{"message":']) {
+      for (const one of [operation('chat'), operation('messages'), operation('ollama chat')]) {
+        if ((one.streams === 'ndjson') !== bytes.startsWith('{')) continue;
+        const received = await ask(one, endingWith(0, bytes));
+        expectErrorIn(one.dialect, received);
+        expect([bytes, received.status]).toEqual([bytes, 502]);
+      }
+    }
   });
 
   test('a later error event passes untouched, wherever it stands', async () => {
@@ -322,7 +404,7 @@ function cutInsideCharacter(answer: Parameters<NonNullable<Behaviour['change']>>
 
 function cutBetweenCrAndLf(answer: Parameters<NonNullable<Behaviour['change']>>[0]) {
   const body = Buffer.from(Buffer.concat(answer.parts).toString().replaceAll('\n', '\r\n'));
-  return { ...answer, parts: [body.subarray(0, body.indexOf('\r\n', 120) + 1)] };
+  return { ...answer, parts: [body.subarray(0, body.lastIndexOf('\r\n', -60) + 1)] };
 }
 
 function inTwo(answer: Parameters<NonNullable<Behaviour['change']>>[0]) {

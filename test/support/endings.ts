@@ -31,10 +31,10 @@ const lastTypes: Readonly<Record<string, RegExp>> = {
   responses: /^response\.(completed|incomplete|failed)$/,
 };
 
-/** The events a client is given: those that are complete. */
+/** The events a client is given; SDKs take a last one without its line ends, too. */
 const eventsOf = (text: string): EventSourceMessage[] => {
   const events: EventSourceMessage[] = [];
-  createParser({ onEvent: (event) => events.push(event) }).feed(text);
+  createParser({ onEvent: (event) => events.push(event) }).feed(`${text}\n\n`);
   return events;
 };
 
@@ -48,6 +48,14 @@ const endingOfSse = ({ name, dialect }: Operation, text: string): Ending => {
     const error = value?.error as Record<string, unknown> | undefined;
     const isError = last?.event === 'error' && value?.type === 'error' && typeof error?.message === 'string';
     return isError && typeof error?.type === 'string' ? 'error' : 'open';
+  }
+  if (name === 'responses' && last?.event === 'error') {
+    const [failed, error] = [json(before?.data), json(last.data)];
+    const { status, error: reason } = (failed?.response ?? {}) as Record<string, unknown>;
+    const isFailed = failed?.type === 'response.failed' && status === 'failed' && typeof reason === 'object';
+    const isFlat = error?.type === 'error' && typeof error.message === 'string' && 'code' in error && 'param' in error;
+    const isNext = error?.sequence_number === Number(failed?.sequence_number) + 1;
+    return isFailed && isFlat && isNext && isOpenAIError(error) ? 'error' : 'open';
   }
   const isDone = last?.data === '[DONE]';
   if (isDone && isOpenAIError(json(before?.data))) return 'error';
@@ -78,6 +86,6 @@ export const errorIn = ({ dialect }: Operation, { text }: Received): { message: 
   // The line before may be half a one.
   if (dialect === 'ollama') return { message: String(json(text.trimEnd().split('\n').at(-1))?.error) };
   const frames = eventsOf(text);
-  const frame = dialect === 'anthropic' ? frames.at(-1) : frames.at(-2);
+  const frame = dialect === 'anthropic' || frames.at(-1)?.event === 'error' ? frames.at(-1) : frames.at(-2);
   return (json(frame?.data)?.error ?? {}) as { message: string; type?: string };
 };

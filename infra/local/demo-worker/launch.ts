@@ -2,6 +2,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+/** What a worker's process tells once it serves. */
+interface Serving {
+  readonly url: string;
+  readonly models: readonly string[];
+  readonly missing: readonly string[];
+}
+
 /** A running demo worker, in the form the gateway's `LOCALAI_WORKERS` takes. */
 export interface DemoWorker {
   readonly id: string;
@@ -11,6 +18,9 @@ export interface DemoWorker {
 
 export interface DemoWorkers {
   readonly workers: DemoWorker[];
+  /** The models of each, and those that each explains where this machine lacks what they need. */
+  readonly models: readonly string[];
+  readonly missing: readonly string[];
   /** Ends the processes; resolves when they are gone. */
   close(): Promise<void>;
 }
@@ -30,14 +40,14 @@ const start = (id: string, host: string): ChildProcess => {
   });
 };
 
-const whenServing = async (child: ChildProcess): Promise<string> => {
+const whenServing = async (child: ChildProcess): Promise<Serving> => {
   const [event] = await Promise.race([
-    once(child, 'message') as Promise<[{ url: string }]>,
+    once(child, 'message') as Promise<[Serving]>,
     once(child, 'exit').then(([code, signal]) => {
       throw new Error(`A demo worker ended at its start (${signal ?? `code ${code}`}).`);
     }),
   ]);
-  return event.url;
+  return event;
 };
 
 const stop = async (child: ChildProcess): Promise<void> => {
@@ -59,8 +69,10 @@ export const startDemoWorkers = async ({ count = 2, host = '127.0.0.1' } = {}): 
     await Promise.all(children.map(stop));
   };
   try {
-    const urls = await Promise.all(children.map(whenServing));
-    return { workers: ids.map((id, index) => ({ id, url: urls[index] as string, engine: 'localai' })), close };
+    const serving = await Promise.all(children.map(whenServing));
+    const [{ models = [], missing = [] } = {}] = serving;
+    const workers = serving.map(({ url }, index) => ({ id: ids[index] as string, url, engine: 'localai' as const }));
+    return { workers, models, missing, close };
   } catch (error) {
     await close();
     throw error;

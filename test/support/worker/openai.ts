@@ -138,12 +138,7 @@ const responses = (asked: Asked): Answer => {
     },
   };
   if (asked.fields.stream !== true) return jsonAnswer(complete);
-  let sequence_number = 0;
-  const typed = (type: string, rest: object): SseEvent => {
-    const event = { event: type, data: { type, sequence_number, ...rest } };
-    sequence_number += 1;
-    return event;
-  };
+  const typed = (type: string, rest: object) => ({ event: type, data: { type, ...rest } });
   const started = { ...base, status: 'in_progress', output: [] };
   const where = { output_index: 0, content_index: 0, item_id: item.id };
   const empty = { type: 'output_text', text: '', annotations: [] };
@@ -179,7 +174,10 @@ const responses = (asked: Asked): Answer => {
     typed('response.output_item.done', { output_index: 0, item }),
     typed('response.completed', { response: complete }),
   ];
-  return sseAnswer(events, 1);
+  const numbered = events.map(({ event, data: { type, ...rest } }, sequence_number): SseEvent => {
+    return { event, data: { type, sequence_number, ...rest } };
+  });
+  return sseAnswer(numbered, 1);
 };
 
 const models = (asked: Asked): Answer =>

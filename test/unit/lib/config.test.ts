@@ -27,7 +27,7 @@ describe('with nothing set', () => {
       maxAttempts: 3,
       connectTimeoutMs: 1000,
       firstByteTimeoutMs: undefined,
-      idleTimeoutMs: 60_000,
+      idleTimeoutMs: 300_000,
       keepAliveMs: 10_000,
       deadlineMarginMs: 1500,
       maxBodyBytes: undefined,

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, jest } from '@jest/globals';
 import type { Family } from '../../../lib/endpoints/family.ts';
 import { createGateway } from '../../../lib/gateway.ts';
+import { forms } from '../../../lib/http/form-fields.ts';
+import { createImages } from '../../../lib/inference/images.ts';
 import { type Capture, type InvokeOptions, installAwslambda, invokeStreaming } from '../../support/awslambda.ts';
 import type { StandIn } from '../../support/stand-in-worker.ts';
 
@@ -94,6 +96,8 @@ export const createInProcessGateway = (
       ...(settings && { LOCALAI_WORKERS: JSON.stringify(settings) }),
       ...env,
     },
+    forms,
+    createImages,
   });
   const invoke: InProcessGateway['invoke'] = async (path, asking, options) =>
     invokeStreaming(handler, await urlEvent(path, asking), options);

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
-import { messageStream } from '../../../lib/dialects/anthropic.ts';
+import { completionStream } from '../../../lib/dialects/completion-stream.ts';
 import type { StreamFormat } from '../../../lib/dialects/dialect.ts';
-import { ollamaStream } from '../../../lib/dialects/ollama.ts';
-import { completionStream, responseStream, transcriptStream } from '../../../lib/dialects/openai.ts';
+import { messageStream } from '../../../lib/dialects/message-stream.ts';
+import { ollamaStream } from '../../../lib/dialects/ollama-stream.ts';
+import { responseStream } from '../../../lib/dialects/response-stream.ts';
+import { transcriptStream } from '../../../lib/dialects/transcript-stream.ts';
 
 /** A stream as a worker would send it, with the places that matter. */
 export interface WorkerStream {

@@ -33,6 +33,8 @@ type Served = { [C in Capability]?: ServedModel<Capabilities[C][0], Capabilities
 export interface Engines {
   /** Every model id, in a steady order. */
   readonly models: readonly string[];
+  /** Ids of models that would be here if this machine had what they need: requests for them are told what that is. */
+  readonly missing: readonly string[];
   /**
    * The model for a request. Without a name: whichever has the capability, as LocalAI does.
    * @throws {ApiError} 404 for an unknown model, 400 for one that cannot do this, 501 where nothing here can.
@@ -51,6 +53,7 @@ export interface Engines {
   close(): Promise<void>;
 }
 
+const TRANSCRIPTION_MODEL = 'pocketsphinx';
 const MISSING_POCKETSPHINX =
   'Transcription needs PocketSphinx on this machine: on Debian or Ubuntu, apt-get install --no-install-recommends pocketsphinx pocketsphinx-en-us, then start again.';
 
@@ -67,19 +70,20 @@ export const createEngines = ({ gguf }: { gguf?: string } = {}): Engines => {
     speech: { id: 'flite', engine: host('flite') },
     vad: { id: 'ten-vad', engine: host('ten-vad') },
     image: { id: 'procedural-image', engine: host('procedural-image') },
-    ...(isPocketsphinxInstalled() ? { transcription: { id: 'pocketsphinx', engine: host('pocketsphinx') } } : {}),
+    ...(isPocketsphinxInstalled() ? { transcription: { id: TRANSCRIPTION_MODEL, engine: host('pocketsphinx') } } : {}),
   };
   const entries = Object.entries(served) as [Capability, ServedModel<never, unknown>][];
   const all = entries.map(([, model]) => model);
   const models = all.map(({ id }) => id);
+  const missing = served.transcription ? [] : [TRANSCRIPTION_MODEL];
   const counts = Object.fromEntries(models.map((id) => [id, 0]));
 
   return {
     models,
+    missing,
     select(capability, requested) {
       const name = requested?.replace(/:latest$/, '');
-      const isMissing = name === 'pocketsphinx' && !served.transcription;
-      if (name && !models.includes(name) && !isMissing) {
+      if (name && !models.includes(name) && !missing.includes(name)) {
         const message = `The model '${requested}' is not here. This demo worker has: ${models.join(', ')}.`;
         throw new ApiError(404, message, { code: 'model_not_found', param: 'model' });
       }

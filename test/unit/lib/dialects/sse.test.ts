@@ -1,127 +1,65 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
-import { createSseTail } from '../../../../lib/dialects/sse.ts';
+import { closingOf, createEventEnds, createPretest, isSurelyGiven, readEvents } from '../../../../lib/dialects/sse.ts';
 
-const isDone = (line: string) => /^data: ?\[DONE\]$/.test(line);
-const utf8 = (text: string) => new TextEncoder().encode(text);
-
-/** Any line a server may send, marker look-alikes and long ones among them. */
-const line = fc.oneof(
-  fc.constantFrom(
-    'data: [DONE]',
-    'data: x [DONE]',
-    'data: {"t":"data: [DONE]"}',
-    ': [DONE]',
-    'event: e',
-    'id: 7',
-    'data',
-  ),
-  fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => `data: ${text.replace(/[\r\n]/g, '')}`),
-  fc.integer({ min: 80, max: 300 }).map((length) => `data: ${'x'.repeat(length)}[DONE]`),
-);
-const framing = fc.constantFrom('\n', '\r\n');
-const events = fc.array(fc.array(line, { minLength: 1, maxLength: 3 }), { maxLength: 6 });
-
-/** Cuts bytes at the given places, modulo their number. */
-const pieces = (bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] => {
-  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
-  return [...places, bytes.length].map((end, at) => bytes.subarray(at === 0 ? 0 : places[at - 1], end));
-};
-
-describe('a server-sent event stream seen from outside', () => {
-  test('is at a boundary exactly between events, whatever the framing, at every byte', () => {
-    fc.assert(
-      fc.property(events, framing, (blocks, newline) => {
-        const text = blocks.map((block) => block.join(newline) + newline + newline).join('');
-        const bytes = utf8(text);
-        const boundaries = new Set([0]);
-        let at = 0;
-        for (const block of blocks) {
-          at += utf8(block.join(newline) + newline + newline).length;
-          boundaries.add(at);
-        }
-        const tail = createSseTail(isDone);
-        expect(tail.atBoundary).toBe(true);
-        for (let end = 1; end <= bytes.length; end += 1) {
-          tail.push(bytes.subarray(end - 1, end));
-          expect([end, tail.atBoundary]).toEqual([end, boundaries.has(end)]);
-        }
-      }),
-    );
+/** What `differential.test.ts` shows of whole streams, place by place. */
+describe('the end of an event', () => {
+  test.each([
+    ['LF', ['data: 1\n\n'], [9]],
+    ['CRLF', ['data: 1\r\n\r\n'], [11]],
+    ['CR', ['data: 1\r\r'], [9]],
+    ['the next event begun', ['data: 1\n\ndata'], [9]],
+    ['between two LFs', ['data: 1\n', '\ndata'], [-1, 1]],
+    ['inside the last CRLF: it may be half of one', ['data: 1\r\n\r', '\n'], [-1, 1]],
+    ['inside the last CRLF, which was none', ['data: 1\r\n\r', 'data: 2'], [-1, 0]],
+    ['inside the first CRLF', ['data: 1\r', '\n\r\ndata'], [-1, 3]],
+    ['a stream that knows no LF does not wait for one', ['data: 1\r', '\r', 'data: 2'], [-1, 1, -1]],
+    ['nowhere', ['data: 1', ' more\n', ': x\n'], [-1, -1, -1]],
+    ['an empty line at the start', ['\n', 'data'], [1, -1]],
+  ])('%s', (_, chunks, ends) => {
+    const endOf = createEventEnds();
+    expect(chunks.map((chunk) => endOf(Buffer.from(chunk)))).toEqual(ends);
   });
+});
 
-  test('says the same wherever its chunks are cut', () => {
-    fc.assert(
-      fc.property(events, framing, fc.array(fc.nat()), fc.nat(), (blocks, newline, cuts, end) => {
-        const all = utf8(blocks.map((block) => block.join(newline) + newline + newline).join(''));
-        const bytes = all.subarray(0, end % (all.length + 1));
-        const whole = createSseTail(isDone);
-        whole.push(bytes);
-        const cut = createSseTail(isDone);
-        for (const piece of pieces(bytes, cuts)) cut.push(piece);
-        expect([cut.atBoundary, cut.terminated, cut.recent()]).toEqual([
-          whole.atBoundary,
-          whole.terminated,
-          whole.recent(),
-        ]);
-      }),
-    );
-  });
+test.each([
+  ['data: {}', '\n\n'],
+  ['data: {}\n', '\n'],
+  ['data: {}\r\n', '\n'],
+  ['data: {}\r', '\n\n'],
+])('what %j lacks ends it', (event, closing) => {
+  expect(closingOf(Buffer.from(event))).toBe(closing);
+  expect(readEvents(event + closing, false)).toHaveLength(1);
+});
 
-  test('says the same without looking into JSON, where no JSON is a marker', () => {
-    const json = fc.constantFrom('data: {"a":1}', 'data:{}', 'data: [DONE]', 'data: {[DONE]', 'event: e', 'data:   {');
-    fc.assert(
-      fc.property(
-        fc.array(fc.array(json, { minLength: 1, maxLength: 3 })),
-        framing,
-        fc.nat(),
-        (blocks, newline, end) => {
-          const all = utf8(blocks.map((block) => block.join(newline) + newline + newline).join(''));
-          const bytes = all.subarray(0, end % (all.length + 1));
-          const [reads, passes] = [createSseTail(isDone), createSseTail(isDone, false)];
-          for (const tail of [reads, passes]) tail.push(bytes);
-          expect([passes.atBoundary, passes.terminated]).toEqual([reads.atBoundary, reads.terminated]);
-        },
-      ),
-    );
-  });
+test('a byte order mark means nothing at the start, and is a character of a name elsewhere', () => {
+  expect([readEvents('\uFEFFdata: 1\n\n', true).length, readEvents('\uFEFFdata: 1\n\n', false).length]).toEqual([1, 0]);
+});
 
-  test('is terminated by a line that is the marker, not by one that contains it', () => {
-    fc.assert(
-      fc.property(events, framing, (blocks, newline) => {
-        const tail = createSseTail(isDone);
-        tail.push(utf8(blocks.map((block) => block.join(newline) + newline + newline).join('')));
-        expect(tail.terminated).toBe(blocks.flat().includes('data: [DONE]'));
-      }),
-    );
-  });
+test.each([
+  ['data: 1\n\n', true],
+  ['event: a\ndata: 1\n\n', true],
+  ['id: 1\r\ndata: 1\r\n\r\n', true],
+  [': data: 1\n\n', false],
+  ['database: 1\n\n', false],
+])('whether a client is surely given something of %j: %s', (events, isGiven) => {
+  expect(isSurelyGiven(Buffer.from(events))).toBe(isGiven);
+});
+
+describe('a pretest says the same of a few events and of many', () => {
+  const mayMatter = createPretest(['[DONE]'], /finish_reason"(?!\s*:\s*null)/);
+  const ordinary = 'data: {"choices":[{"delta":{"content":"DONE [loading] \\n"},"finish_reason":null}]}\n\n';
 
   test.each([
-    ['data: [DONE]', true],
-    ['data: [DONE]\n', true],
-    ['data: [DONE]\r\n', true],
-    ['data: [DONE', false],
-    ['data: {"a":"[DONE]', false],
-  ])('%j as its last bytes: terminated %s', (ending, terminated) => {
-    const tail = createSseTail(isDone);
-    tail.push(utf8(`data: {}\n\n${ending}`));
-    expect(tail.terminated).toBe(terminated);
-  });
-
-  test('the event line alone is not the event: its data must have come', () => {
-    const tail = createSseTail((text) => text === 'event: message_stop');
-    tail.push(utf8('event: message_stop\n'));
-    expect(tail.terminated).toBe(false);
-    tail.push(utf8('data: {}'));
-    expect(tail.terminated).toBe(false);
-    tail.push(utf8('\n'));
-    expect(tail.terminated).toBe(true);
-  });
-
-  test('keeps the last bytes only, however much goes by', () => {
-    const tail = createSseTail(isDone);
-    for (let at = 0; at < 2000; at += 1) tail.push(utf8(`data: ${at} ${'x'.repeat(500)}\n\n`));
-    expect(tail.recent()).toContain('data: 1999 ');
-    expect(tail.recent().length).toBeLessThanOrEqual(16_384);
+    ['data: {}\n\n', false],
+    ['data: [DONE]\n\n', true],
+    ['data: {"finish_reason" : "stop"}\n\n', true],
+    ['data: {"finish_reason": null}\n\n', false],
+    ['data: {"finish\\u005freason":"stop"}\n\n', true],
+    ['data: {"error":{"type":"model_loading"},"loading":{"node":"a"}}\n\n', true],
+  ])('%j: %s', (event, matters) => {
+    const said = [event, ordinary + event, ordinary.repeat(1000) + event].map((events) =>
+      mayMatter(Buffer.from(events)),
+    );
+    expect(said).toEqual([matters, matters, matters]);
   });
 });

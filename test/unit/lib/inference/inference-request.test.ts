@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { findEndpoint } from '../../../../lib/endpoints/index.ts';
+import { forms } from '../../../../lib/http/form-fields.ts';
 import { readInferenceRequest } from '../../../../lib/inference/inference-request.ts';
 import { operations, pathOf } from '../../../support/operations.ts';
 import type { Asking } from '../in-process-gateway.ts';
@@ -15,7 +16,7 @@ const read = async (path: string, asking: Asking, aliases: Record<string, string
   request.deadline.clear();
   if (text !== undefined) request.body = JSON.parse(text);
   const { endpoint, params } = match;
-  const inference = await readInferenceRequest({ endpoint, params, request, aliases });
+  const inference = await readInferenceRequest({ endpoint, params, request, aliases, forms });
   return { inference, request };
 };
 

@@ -29,7 +29,7 @@ const done = 'data: [DONE]\n\n';
 const token = 'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n';
 const finish = 'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n';
 const whole = token + finish + done;
-const ping = ': keep-alive\n\n';
+const ping = ': keep-alive\n';
 
 interface Started {
   readonly fleet: Fleet;
@@ -51,6 +51,7 @@ const start = async (
     body = { model: 'm', stream: true, messages: [] } as object,
     health = (_id: string): boolean | Promise<boolean> => true,
     env = {} as Record<string, string>,
+    isNamed = true,
   } = {},
 ): Promise<Started> => {
   const fleet = createFleet(scripts);
@@ -70,6 +71,7 @@ const start = async (
     ask,
   });
   const request = await requestFor(path, { body });
+  if (!isNamed) delete request.holder;
   requests.push(request);
   const snapshot: Snapshot = {
     workers: fleet.workers,
@@ -226,6 +228,24 @@ describe('behind the first keep-alive there is no way back', () => {
     expect(events[0]?.error.message).toContain(words);
     expect(events[1]).toBe('[DONE]');
     expect(text).not.toContain('10.0.1.7');
+  });
+
+  test("an error keeps the worker's own fields, and its node's name stays here", async () => {
+    const own = { type: 'exceed_context_size_error', code: 400, param: 'messages', n_ctx: 4096 };
+    const error = { message: 'too long for gpu-7', ...own, loading: { node: 'gpu-7' } };
+    const text = await late(response(400, [JSON.stringify({ error })]), { isNamed: false });
+    expect(eventsOf(text)).toEqual([{ error: { message: 'too long for a worker', ...own, loading: {} } }, '[DONE]']);
+  });
+
+  test('JSON where a stream was asked for becomes one', async () => {
+    const message = { role: 'assistant', content: 'Hello' };
+    const answer = { id: 'c', object: 'chat.completion', choices: [{ index: 0, message, finish_reason: 'stop' }] };
+    const text = await late(response(200, [JSON.stringify(answer)], { 'content-type': 'application/json' }));
+    expect(eventsOf(text)).toMatchObject([
+      { object: 'chat.completion.chunk', choices: [{ delta: message, finish_reason: null }] },
+      { object: 'chat.completion.chunk', choices: [{ delta: {}, finish_reason: 'stop' }] },
+      '[DONE]',
+    ]);
   });
 
   test('a cut ends the stream with an error', async () => {

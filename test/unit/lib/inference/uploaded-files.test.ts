@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { audioEndpoints } from '../../../../lib/endpoints/audio.ts';
 import type { ForwardedEndpoint } from '../../../../lib/endpoints/endpoint.ts';
 import type { GatewayRequest } from '../../../../lib/endpoints/gateway-request.ts';
+import { forms } from '../../../../lib/http/form-fields.ts';
 import { readInferenceRequest } from '../../../../lib/inference/inference-request.ts';
 import { createTakeUploads } from '../../../../lib/inference/uploaded-files.ts';
 import type { StoredFile, Uploads } from '../../../../lib/uploads/uploads.ts';
@@ -50,7 +51,7 @@ const requestOf = (contentType: string, bytes: Buffer, body?: unknown): GatewayR
 const read = async (request: GatewayRequest) => {
   const { takeUploads, asked, removed } = setUp();
   const aliases = { whisper: 'whisper-1' };
-  const options = { endpoint: transcription, params: {}, request, aliases, takeUploads };
+  const options = { endpoint: transcription, params: {}, request, aliases, forms, takeUploads };
   const inference = await readInferenceRequest(options);
   return { inference, asked, removed };
 };

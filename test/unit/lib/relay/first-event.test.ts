@@ -1,12 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { holdFirstEvent } from '../../../../lib/relay/first-event.ts';
+import type { PrimedBody } from '../../../../lib/relay/answer.ts';
+import { holdFirstEvent, holdFirstLine } from '../../../../lib/relay/first-event.ts';
 import type { ChunkReader } from '../../../../lib/upstream/chunk-reader.ts';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
 /** Feeds chunks one by one and counts how many were taken before the decision. */
-const hold = async (chunks: readonly Uint8Array[]) => {
+const hold = async (chunks: readonly Uint8Array[], by = (body: PrimedBody) => holdFirstEvent(body, [])) => {
   let taken = 0;
   const rest: ChunkReader = {
     read: async () => {
@@ -17,9 +18,9 @@ const hold = async (chunks: readonly Uint8Array[]) => {
     stop: () => {},
   };
   const first = await rest.read();
-  const held = await holdFirstEvent({ first: first ? [first] : [], rest });
+  const held = await by({ first: first ? [first] : [], rest });
   const { first: kept } = held.body;
-  return { error: held.error, taken, kept: Buffer.concat(kept).toString(), body: held.body };
+  return { error: held.error, isCut: held.isCut, taken, kept: Buffer.concat(kept).toString(), body: held.body };
 };
 
 const inPieces = (text: string, cuts: readonly number[]) => {
@@ -44,7 +45,7 @@ const errors: [string, string, { status: number; message: string }][] = [
   [
     'Anthropic',
     'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"no"}}\n\n',
-    { status: 502, message: 'no' },
+    { status: 529, message: 'no' },
   ],
   [
     'Anthropic without an event line',
@@ -61,6 +62,23 @@ const errors: [string, string, { status: number; message: string }][] = [
     'event:error\r\ndata:{ "error" : { "message" : "no" , "code" : 503 } }\r\n\r\n',
     { status: 503, message: 'no' },
   ],
+  ['only CR', 'data: {"error":{"message":"no","code":503}}\r\r', { status: 503, message: 'no' }],
+  ['its type later', 'data: {"message":"no","code":400,"object":"error"}\n\n', { status: 400, message: 'no' }],
+  ['escapes', 'data: {"\\u0065rror":{"message":"no","code":400}}\n\n', { status: 400, message: 'no' }],
+  ['several lines', 'data: {"error":\ndata: {"message":"no","code":400}}\n\n', { status: 400, message: 'no' }],
+  ['a comment before it', ': hello\n\ndata: {"error":{"message":"no","code":400}}\n\n', { status: 400, message: 'no' }],
+  ['a bare comment line', ': hello\ndata: {"error":{"message":"no","code":400}}\n\n', { status: 400, message: 'no' }],
+  ['an id', 'id: 1\ndata: {"error":{"message":"no","code":400}}\n\n', { status: 400, message: 'no' }],
+  [
+    'a retry, and an id alone',
+    'retry: 5\n\nid: 1\n\ndata: {"error":{"message":"no","code":400}}\n\n',
+    { status: 400, message: 'no' },
+  ],
+  [
+    'pings',
+    'event: ping\ndata: {"type": "ping"}\n\ndata: {"type":"ping"}\n\nevent: error\ndata: {"type":"error","error":{"message":"no","code":400}}\n\n',
+    { status: 400, message: 'no' },
+  ],
 ];
 
 describe('a first event that is an error object', () => {
@@ -68,7 +86,7 @@ describe('a first event that is an error object', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(), { maxLength: 10 }), async (cuts) => {
         const held = await hold(inPieces(`${text}data: [DONE]\n\n`, cuts));
-        expect(held.error).toEqual(expected);
+        expect(held.error).toMatchObject(expected);
       }),
       { numRuns: 40 },
     );
@@ -107,20 +125,58 @@ describe('an ordinary stream', () => {
     );
   });
 
-  test.each(['data: {"id"', 'event: m', ': c', 'd: '])(
-    'is not held once it cannot be an error any more: %j',
-    async (text) => {
-      expect((await hold([utf8(text), utf8('more')])).taken).toBe(1);
-    },
-  );
+  test.each([
+    ['data: {"id":1}\n\n', 1],
+    ['event: message_start\ndata: {"type":"message_start"}\n\n', 1],
+    [': ping\n\ndata: {}\n\n', 1],
+    // Until an event is whole nothing may leave, and another worker may still be tried.
+    ['data: {"id"', 2],
+    ['data: {"id":1}\n', 2],
+    [': ping\n\n', 2],
+  ])('%j is known after %i chunks', async (text, chunks) => {
+    expect((await hold([utf8(text), utf8('}\n\ndata: {}\n\n'), utf8('more')])).taken).toBe(chunks);
+  });
 
-  test('an error object longer than 4 KB is not waited for', async () => {
-    const chunks = Array.from({ length: 10 }, () => utf8('x'.repeat(1000)));
-    const held = await hold([utf8('data: {"error":{"message":"'), ...chunks]);
-    expect([held.error, held.taken]).toEqual([undefined, 6]);
+  test('an error object longer than 4 KB is an event like any other', async () => {
+    const long = `data: {"error":{"message":"${'x'.repeat(5000)}"}}\n\n`;
+    expect((await hold(inPieces(long, [1000, 2000]))).error).toBeUndefined();
+    expect((await hold([utf8(long)])).error).toBeUndefined();
+  });
+
+  test('an event is waited for up to 64 KB', async () => {
+    const chunks = Array.from({ length: 100 }, () => utf8('x'.repeat(1024)));
+    expect((await hold([utf8('data: "'), ...chunks])).taken).toBe(65);
+  });
+
+  test('comments and pings are waited behind up to 4 KB', async () => {
+    const chunks = Array.from({ length: 2000 }, () => utf8(': ping\n\n'));
+    expect((await hold(chunks)).taken).toBe(513);
+  });
+
+  test.each([
+    ['data: {"id":1}', false],
+    ['data: [DONE]', false],
+    ['data: {"id":', true],
+    [': ping\n\n', true],
+    ['event: message_start\n', true],
+  ])('a body of %j alone has ended before its first event: %s', async (text, isCut) => {
+    expect(await hold([utf8(text)])).toMatchObject({ isCut, kept: text });
   });
 
   test('an empty body is an empty body', async () => {
     expect(await hold([])).toMatchObject({ error: undefined, kept: '' });
+  });
+});
+
+describe('newline-delimited JSON', () => {
+  test.each([
+    [['{"a":1}\n{'], 1, undefined],
+    [['{"a"', ':1}\n', 'more'], 2, undefined],
+    [['{"a"', ':1}'], 2, false],
+    [['{"a"'], 1, true],
+    [Array.from({ length: 100 }, () => 'x'.repeat(1024)), 65, undefined],
+  ])('%j: its first line is waited for', async (chunks, taken, isCut) => {
+    const held = await hold(chunks.map(utf8), holdFirstLine);
+    expect([held.taken, held.isCut, held.kept]).toEqual([taken, isCut, chunks.slice(0, taken).join('')]);
   });
 });

@@ -1,0 +1,80 @@
+import type { EventSourceMessage } from 'eventsource-parser';
+import { type Fields, isObject, readJson, textOf } from '../json.ts';
+import { errorObject } from './openai.ts';
+import { createPretest } from './sse.ts';
+import { type Follower, sseStream } from './sse-stream.ts';
+
+const DONE = 'data: [DONE]\n\n';
+
+/** Nearly every event has a `finish_reason` of `null`. */
+const FINISHED = /finish_reason"(?!\s*:\s*(?:null|""))/;
+
+export const isDone = ({ data }: EventSourceMessage): boolean => data.trim() === '[DONE]';
+
+/** @returns the error a worker tells of in an event, in any of the shapes that engines have. */
+const isError = ({ event, data }: EventSourceMessage): boolean => {
+  if (event === 'error') return true;
+  const value = readJson(data);
+  return isObject(value) && (!!value.error || value.type === 'error' || value.object === 'error');
+};
+
+/** @returns how many choices a request will be answered with. */
+const choicesFor = ({ n, prompt }: Fields): number => {
+  const each = Number.isInteger(n) && Number(n) > 0 ? Number(n) : 1;
+  // One prompt may be a list of tokens.
+  const prompts = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1;
+  return each * Math.max(1, prompts);
+};
+
+/** An SSE stream in OpenAI's manner: errors are `data: {"error":...}` followed by `[DONE]`. */
+export const errorEvents: Follower['errorEvents'] = (error) =>
+  `data: ${JSON.stringify({ error: errorObject(error) })}\n\n${DONE}`;
+
+const follow = (asked: Fields): Follower => {
+  const expected = choicesFor(asked);
+  const finished = new Set<unknown>();
+  let isOver = false;
+  return {
+    read(event) {
+      isOver ||= isDone(event);
+      const value = readJson(event.data);
+      const choices = isObject(value) && Array.isArray(value.choices) ? value.choices.filter(isObject) : [];
+      for (const choice of choices) if (textOf(choice, 'finish_reason')) finished.add(choice.index ?? 0);
+    },
+    get isOver() {
+      return isOver;
+    },
+    complete: (_, last) => {
+      if (isOver) return '';
+      return finished.size >= expected || (last && isError(last)) ? DONE : undefined;
+    },
+    errorEvents,
+  };
+};
+
+const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
+
+/** What a chunk has in place of a message. @returns the events of one choice. */
+const choiceEvents = (answer: Fields, choice: Fields): string => {
+  const { message, text, finish_reason, ...rest } = choice;
+  if (!isObject(message)) return event({ ...answer, choices: [choice] });
+  const calls = Array.isArray(message.tool_calls) && message.tool_calls.filter(isObject);
+  const delta = { ...message, ...(calls && { tool_calls: calls.map((call, index) => ({ index, ...call })) }) };
+  const chunk = (part: object) =>
+    event({ ...answer, object: 'chat.completion.chunk', choices: [{ ...rest, ...part }] });
+  return chunk({ delta, finish_reason: null }) + chunk({ delta: {}, finish_reason: finish_reason ?? 'stop' });
+};
+
+/** Chat and text completions: `[DONE]`; after every choice's `finish_reason`, or the worker's own error, it is added. */
+export const completionStream = sseStream({
+  keepAlive: ': keep-alive\n',
+  mayMatter: createPretest(['[DONE]'], FINISHED),
+  follow,
+  fromJson: ({ choices, usage, ...answer }) => {
+    const all = Array.isArray(choices) ? choices.filter(isObject) : [];
+    if (all.length === 0) return undefined;
+    const object = all.some(({ message }) => isObject(message)) ? 'chat.completion.chunk' : answer.object;
+    const summary = usage ? event({ ...answer, object, choices: [], usage }) : '';
+    return all.map((choice) => choiceEvents(answer, choice)).join('') + summary + DONE;
+  },
+});
