@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Environment } from './aws/environment.ts';
 import { listedWorker } from './discovery/listed-worker.ts';
+import { readJson } from './json.ts';
 import { policyNames } from './router/policies/index.ts';
 import type { Worker } from './worker.ts';
 
@@ -38,19 +39,12 @@ const list = v.pipe(
       .filter(Boolean),
   ),
 );
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};
 
 const workers = v.pipe(
   v.string(),
   v.transform((text): unknown => {
     const trimmed = text.trim();
-    if (trimmed.startsWith('[') || trimmed.startsWith('{')) return parseJson(trimmed);
+    if (trimmed.startsWith('[') || trimmed.startsWith('{')) return readJson(trimmed);
     return trimmed
       .split(',')
       .map((url) => url.trim())
@@ -59,7 +53,7 @@ const workers = v.pipe(
   }),
   v.array(listedWorker, 'must be a JSON array of workers or a comma-separated list of URLs'),
   v.check((all) => new Set(all.map(({ id }) => id)).size === all.length, 'ids must be unique'),
-  v.transform((all) => all.map((one): Worker => ({ engine: 'localai', ...one, name: one.id, status: 'healthy' }))),
+  v.transform((all) => all.map((one): Worker => ({ ...one, name: one.id, status: 'healthy' }))),
 );
 
 const whole = (minimum: number, maximum: number) =>
@@ -141,7 +135,7 @@ const variables: ReadonlySet<string> = new Set(Object.values(SETTINGS).map(({ va
 /** @throws {ConfigError} when the value is none that the setting can have. The message tells of the place, never of the value. */
 const parseSetting = ({ variable, schema }: Settings[keyof Settings], env: Environment): unknown => {
   // An empty string counts as not given.
-  const result = v.safeParse(schema, env[variable] || undefined, { abortEarly: true });
+  const result = v.safeParse(schema, env[variable] || undefined, { abortEarly: true, message: 'is not valid' });
   if (result.success) return result.output;
   const [issue] = result.issues;
   const inside = v.getDotPath(issue);

@@ -1,7 +1,6 @@
 import type { Environment } from './aws/environment.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { brokenSource, createSource } from './discovery/index.ts';
-import type { ReadText } from './discovery/static.ts';
 import type { Family } from './endpoints/family.ts';
 import type { GatewayRequest } from './endpoints/gateway-request.ts';
 import { NotFoundError } from './errors.ts';
@@ -72,11 +71,7 @@ export const createGateway = (family: Family, { env, forms, createImages, upload
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
 
-  const read: ReadText = async (worker, path, timeoutMs) => {
-    const answer = await ask(worker, path, { timeoutMs });
-    return answer && answer.status < 300 ? answer.body : undefined;
-  };
-  const source = isBroken ? brokenSource : createSource(config, read);
+  const source = isBroken ? brokenSource : createSource(config, ask);
   const router = createRouter({
     policy: policies[config.policy],
     ejection: createEjection(),
@@ -105,7 +100,7 @@ export const createGateway = (family: Family, { env, forms, createImages, upload
     const { endpoint, params } = match;
     if (endpoint.kind === 'answered') {
       const snapshot = () => usableSnapshot(accessOptions, request);
-      return endpoint.answer({ request, caller, dialect, params, uploads, snapshot });
+      return endpoint.answer({ request, caller, dialect, params, uploads, snapshot, ask });
     }
     const snapshot = request.snapshot ?? (await source.current(request.deadline.signal));
     return infer({ endpoint, params }, request, snapshot);

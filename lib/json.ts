@@ -13,6 +13,12 @@ export const readJson = (text: string): unknown => {
   }
 };
 
+/** @returns the object of a JSON text, `undefined` where it is none. */
+export const readObject = (text: string): Fields | undefined => {
+  const value = readJson(text);
+  return isObject(value) ? value : undefined;
+};
+
 /** @returns the field, where it is a text with something in it. */
 export const textOf = (value: Fields | undefined, field: string): string | undefined => {
   const text = value?.[field];

@@ -1,3 +1,4 @@
+import { readObject } from '../json.ts';
 import type { Worker } from '../worker.ts';
 
 /**
@@ -80,16 +81,15 @@ export const encodeFleet = (
   };
 };
 
+/** @returns how many shards the fleet takes. */
+export const shardCount = (workers: readonly FleetWorker[]): number => encodeFleet(workers, 1).pointer.count;
+
 /** @throws {FleetError} */
 export const decodePointer = (text: string): Pointer => {
-  try {
-    const { generation, count, digest, seenAt } = JSON.parse(text) as Partial<Pointer>;
-    const whole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
-    if (whole(generation) && whole(count) && count <= 10_000 && /^[0-9a-f]{64}$/.test(digest ?? '')) {
-      return { generation, count, digest: digest as string, seenAt: String(seenAt) };
-    }
-  } catch {
-    // Not JSON: malformed like the rest.
+  const { generation, count, digest, seenAt } = (readObject(text) ?? {}) as Partial<Pointer>;
+  const whole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+  if (whole(generation) && whole(count) && count <= 10_000 && /^[0-9a-f]{64}$/.test(digest ?? '')) {
+    return { generation, count, digest: digest as string, seenAt: String(seenAt) };
   }
   throw new FleetError('malformed fleet pointer');
 };

@@ -2,9 +2,10 @@ import { UnavailableError } from '../errors.ts';
 import { log } from '../telemetry/log.ts';
 import type { Worker } from '../worker.ts';
 import { digestKey } from './keys.ts';
+import type { AskWorker } from './look.ts';
 import type { Snapshot, Source } from './source.ts';
 import { createSsmSource, type SsmSourceOptions } from './ssm.ts';
-import { createStaticSource, type ReadText, withModels } from './static.ts';
+import { createStaticWorkers } from './static.ts';
 
 /** Answers 503 to everything until somebody mends the settings; their names are in the log. */
 export const brokenSource: Source = {
@@ -27,10 +28,10 @@ export interface SourceSettings extends Pick<SsmSourceOptions, 'exposeNodeHeader
 }
 
 /** @returns where settings and fleet come from: SSM where a prefix is given, else the environment alone. */
-export const createSource = (settings: SourceSettings, read: ReadText): Source => {
+export const createSource = (settings: SourceSettings, ask: AskWorker): Source => {
   const { workers, ssmPrefix: prefix, configTtlMs: ttlMs, exposeNodeHeader, apiKeys, adminKeys, aws } = settings;
+  const staticWorkers = workers && createStaticWorkers({ workers, ttlMs, ask, log });
   if (prefix !== undefined) {
-    const staticWorkers = workers && (() => withModels(workers, read));
     return createSsmSource({ prefix, ttlMs, exposeNodeHeader, apiKeys, adminKeys, staticWorkers, env: aws });
   }
   const fixed: Omit<Snapshot, 'workers'> = {
@@ -39,5 +40,8 @@ export const createSource = (settings: SourceSettings, read: ReadText): Source =
     adminKeys: adminKeys.map(digestKey),
     aliases: {},
   };
-  return createStaticSource({ settings: fixed, workers: workers ?? [], ttlMs, log, read });
+  return {
+    current: async (signal) => ({ ...fixed, workers: (await staticWorkers?.current(signal)) ?? [] }),
+    settled: async () => staticWorkers?.settled(),
+  };
 };

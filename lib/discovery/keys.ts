@@ -18,7 +18,8 @@ export const parseKeys = (text: string): readonly string[] | undefined => {
     .map((entry) => entry.trim())
     .filter(Boolean);
   const digests = entries.map((entry) => {
-    if (entry.startsWith('sha256:')) return /^[0-9a-f]{64}$/i.test(entry.slice(7)) && entry.slice(7).toLowerCase();
+    // However it is written: taken for a key in clear, it would open to whoever can read the parameter.
+    if (/^sha-?256:/i.test(entry)) return /^sha256:[0-9a-f]{64}$/i.test(entry) && entry.slice(7).toLowerCase();
     return /^[\x21-\x7e]+$/.test(entry) && digestKey(entry);
   });
   return digests.length && digests.every((digest) => digest !== false) ? digests : undefined;

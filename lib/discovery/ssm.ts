@@ -3,7 +3,7 @@ import { createSsmClient, type GetParameters } from '../aws/ssm-client.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Worker } from '../worker.ts';
-import { type Attempt, createCached } from './cached.ts';
+import { type Attempt, type Cached, createCached } from './cached.ts';
 import { FleetError, pointerName } from './fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from './fleet-reader.ts';
 import { digestKey, noKey } from './keys.ts';
@@ -20,7 +20,7 @@ export interface SsmSourceOptions {
   readonly apiKeys: readonly string[];
   readonly adminKeys: readonly string[];
   /** Given: these workers, cached as long as parameters are, and not the registrar's fleet, which is then not read. */
-  readonly staticWorkers?: (() => Promise<readonly Worker[]>) | undefined;
+  readonly staticWorkers?: Cached<readonly Worker[]> | undefined;
   /** AWS's own variables, usually `process.env`. */
   readonly env: Environment;
   readonly log?: typeof systemLog;
@@ -128,14 +128,13 @@ export const createSsmSource = ({
   if (!staticWorkers) return parameters;
 
   // A cache of its own: a worker that hangs when asked for its models must not hold up a changed setting.
-  const given = createCached({ ...timing, load: staticWorkers });
   return {
     async current(signal) {
-      const [settings, workers] = await Promise.all([parameters.current(signal), given.current(signal)]);
+      const [settings, workers] = await Promise.all([parameters.current(signal), staticWorkers.current(signal)]);
       return { ...settings, workers };
     },
     async settled() {
-      await Promise.all([parameters.settled(), given.settled()]);
+      await Promise.all([parameters.settled(), staticWorkers.settled()]);
     },
   };
 };

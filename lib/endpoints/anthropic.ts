@@ -1,6 +1,6 @@
 import { anthropic } from '../dialects/anthropic.ts';
 import { messageStream } from '../dialects/message-stream.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { ForwardedEndpoint } from './endpoint.ts';
 import { anthropicPrefix } from './prefix.ts';
 
 const common = {
@@ -14,7 +14,7 @@ const common = {
   prefix: anthropicPrefix,
 } as const;
 
-export const anthropicEndpoints: readonly Endpoint[] = [
+export const anthropicEndpoints: readonly ForwardedEndpoint[] = [
   { ...common, operation: 'messages', paths: ['/v1/messages'], stream: messageStream, genAiOperation: 'chat' },
   { ...common, operation: 'count_tokens', paths: ['/v1/messages/count_tokens'] },
 ];

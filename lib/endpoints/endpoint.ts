@@ -1,9 +1,11 @@
 import type { Dialect, StreamFormat } from '../dialects/dialect.ts';
 import type { Snapshot } from '../discovery/source.ts';
+import type { Operation } from '../engines/engine.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Reply } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
 import type { Uploads } from '../uploads/uploads.ts';
+import type { Ask } from '../upstream/ask.ts';
 import type { Family } from './family.ts';
 
 /** What a conversation starts with: the text that decides where its cached prefix lives. */
@@ -40,6 +42,8 @@ interface Common {
 /** Endpoints that a worker answers. */
 export interface ForwardedEndpoint extends Common {
   readonly kind: 'forwarded';
+  /** What engines say that they serve. */
+  readonly operation: Operation;
   readonly input: 'json' | 'multipart';
   /** The field that names the model. */
   readonly modelField: 'model' | 'model_id';
@@ -72,7 +76,7 @@ export interface ForwardedEndpoint extends Common {
     failure: GatewayError | undefined,
   ) => Reply | undefined;
   /** Answers carry images, which must not be URLs on a worker's own disk. */
-  readonly hasImages?: true;
+  readonly hasImages?: true | undefined;
   /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */
   readonly check?: (body: Readonly<Record<string, unknown>>) => void;
 }
@@ -89,6 +93,8 @@ export interface AnswerContext {
   readonly uploads: Uploads | undefined;
   /** @throws {UnavailableError} while there is no configuration to serve from. */
   snapshot(): Promise<Snapshot>;
+  /** For what only a worker knows, and knows now. */
+  readonly ask: Ask;
 }
 
 /** Endpoints that the gateway answers itself. */

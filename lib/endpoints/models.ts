@@ -1,24 +1,32 @@
 import { anthropic } from '../dialects/anthropic.ts';
 import { openai } from '../dialects/openai.ts';
-import { ModelNotFoundError } from '../errors.ts';
+import { ModelNotFoundError, NotFoundError } from '../errors.ts';
 import { json } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel } from './catalog.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { AnsweredEndpoint } from './endpoint.ts';
 import { INFERENCE } from './family.ts';
 
-/** A worker's list has no dates: Anthropic's and OpenAI's references allow the epoch for an unknown one. */
-const openaiModel = ({ id, aliasOf }: CatalogEntry) => ({
+/** Not every list has dates and owners: OpenAI's reference wants them, and allows the epoch for an unknown date. */
+const openaiModel = ({ id, aliasOf, entry }: CatalogEntry) => ({
   id,
   object: 'model',
   created: 0,
   owned_by: 'localai',
+  ...entry,
   ...(aliasOf === undefined ? {} : { root: aliasOf }),
 });
-const anthropicModel = ({ id }: CatalogEntry) => ({
+
+/** Seconds since 1970 up to the year 9999: beyond, RFC 3339 has no words. */
+const LATEST = 253_402_300_799;
+
+const dateOf = (seconds = 0): string =>
+  new Date(seconds >= 0 && seconds <= LATEST ? seconds * 1000 : 0).toISOString().replace('.000Z', 'Z');
+
+const anthropicModel = ({ id, entry }: CatalogEntry) => ({
   type: 'model',
   id,
   display_name: id,
-  created_at: '1970-01-01T00:00:00Z',
+  created_at: dateOf(entry?.created),
 });
 
 /** Not models: how LocalAI's (`core/http/routes/localai.go`) and llama.cpp's router's are managed, on the workers. */
@@ -33,7 +41,7 @@ const common = {
   followsCaller: true,
 } as const;
 
-export const modelsEndpoints: readonly Endpoint[] = [
+export const modelsEndpoints: readonly AnsweredEndpoint[] = [
   {
     ...common,
     operation: 'models',
@@ -59,6 +67,15 @@ export const modelsEndpoints: readonly Endpoint[] = [
       const entry = findModel(await snapshot(), id);
       if (!entry) throw new ModelNotFoundError(id);
       return json(200, dialect === anthropic ? anthropicModel(entry) : openaiModel(entry));
+    },
+  },
+  {
+    ...common,
+    operation: 'load_status',
+    methods: ['GET', 'HEAD'],
+    paths: ['/api/models/{id+}/load-status'],
+    answer: () => {
+      throw new NotFoundError('Nothing is being loaded for this model.');
     },
   },
 ];

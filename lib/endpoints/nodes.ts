@@ -1,4 +1,5 @@
 import { openai } from '../dialects/openai.ts';
+import { engineOf } from '../engines/index.ts';
 import { json } from '../http/reply.ts';
 import type { Worker } from '../worker.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -11,7 +12,7 @@ const node = ({ id, name, url, status, engine, models, labels, lastHeartbeat }: 
   address: new URL(url).host,
   http_address: new URL(url).host,
   status,
-  engine,
+  engine: engineOf(engine).name,
   models: models ?? null,
   model_count: models?.length ?? 0,
   labels: labels ?? {},

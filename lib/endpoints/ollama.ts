@@ -2,17 +2,11 @@ import { ollama } from '../dialects/ollama.ts';
 import { ollamaStream } from '../dialects/ollama-stream.ts';
 import { InvalidRequestError, ModelNotFoundError, NotServedError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
-import { type CatalogEntry, catalog, findModel, listedModel } from './catalog.ts';
-import type { Endpoint, ForwardedEndpoint } from './endpoint.ts';
+import { catalog, findModel, listedModel } from './catalog.ts';
+import type { AnsweredEndpoint, Endpoint, ForwardedEndpoint } from './endpoint.ts';
 import { EVERY } from './family.ts';
+import { loadedModels, ollamaVersion, shownOf, speaksOllama, tagOf } from './ollama-models.ts';
 import { messagesPrefix, promptPrefix } from './prefix.ts';
-
-/** The level of Ollama's API spoken here; clients refuse servers that say an older one. */
-const API_VERSION = '0.9.0';
-const EPOCH = '1970-01-01T00:00:00Z';
-/** Ollama's own word for a model that is never unloaded; its clients call a time in the past "Stopping...". */
-const FOREVER = '2318-01-01T00:00:00Z';
-const DETAILS = { parent_model: '', format: '', family: '', families: [], parameter_size: '', quantization_level: '' };
 
 const forwarded = {
   kind: 'forwarded',
@@ -25,33 +19,11 @@ const forwarded = {
 const answered = { kind: 'answered', families: ['ollama'], dialect: ollama } as const;
 const readable = ['GET', 'HEAD'] as const;
 
-const tag = ({ id }: CatalogEntry) => ({
-  name: id,
-  model: id,
-  modified_at: EPOCH,
-  size: 0,
-  // Clients compare digests to tell models apart; weights are not at hand, names are.
-  // Loaded here and not above: at the start of every function it would take longer than the whole table.
-  digest: process.getBuiltinModule('node:crypto').createHash('sha256').update(id).digest('hex'),
-  details: DETAILS,
-});
-
 /** `name` is what `model` was called before: Ollama reads it where `model` is empty. */
 const nameOf = ({ model, name }: Readonly<Record<string, unknown>>): string => {
   const asked = model || name;
   return typeof asked === 'string' ? asked : '';
 };
-
-/** What can be said of a model that runs on an engine without Ollama's API. */
-const shown = ({ id, aliasOf = id }: CatalogEntry) => ({
-  modelfile: `FROM ${aliasOf}\n`,
-  parameters: '',
-  template: '',
-  details: DETAILS,
-  model_info: { 'general.basename': id },
-  capabilities: ['completion'],
-  modified_at: EPOCH,
-});
 
 const show: ForwardedEndpoint = {
   ...forwarded,
@@ -66,11 +38,11 @@ const show: ForwardedEndpoint = {
     // A worker that may have any model knows better than its list whether it has this one.
     const entry = failure ? findModel(snapshot, name) : listedModel(snapshot, name);
     if (!entry && failure instanceof NotServedError) throw new ModelNotFoundError(name);
-    return entry && json(200, shown(entry));
+    return entry && json(200, shownOf(entry));
   },
 };
 
-export const ollamaEndpoints: readonly Endpoint[] = [
+const forwardedEndpoints: readonly ForwardedEndpoint[] = [
   {
     ...forwarded,
     operation: 'ollama_chat',
@@ -91,32 +63,30 @@ export const ollamaEndpoints: readonly Endpoint[] = [
   },
   { ...forwarded, operation: 'ollama_embed', paths: ['/api/embed'], genAiOperation: 'embeddings' },
   { ...forwarded, operation: 'ollama_embeddings', paths: ['/api/embeddings'], genAiOperation: 'embeddings' },
+  show,
+];
+
+const answeredEndpoints: readonly AnsweredEndpoint[] = [
   {
     ...answered,
     operation: 'tags',
     methods: readable,
     paths: ['/api/tags'],
-    answer: async ({ snapshot }) => json(200, { models: catalog(await snapshot()).map(tag) }),
+    answer: async ({ snapshot }) => json(200, { models: catalog(await snapshot(), speaksOllama).map(tagOf) }),
   },
-  show,
   {
     ...answered,
     operation: 'ps',
     methods: readable,
     paths: ['/api/ps'],
-    answer: async ({ snapshot }) =>
-      json(200, {
-        models: catalog(await snapshot())
-          .filter(({ aliasOf }) => aliasOf === undefined)
-          .map((entry) => ({ ...tag(entry), expires_at: FOREVER, size_vram: 0 })),
-      }),
+    answer: async ({ snapshot, ask }) => json(200, { models: await loadedModels(await snapshot(), ask) }),
   },
   {
     ...answered,
     operation: 'version',
     methods: readable,
     paths: ['/api/version'],
-    answer: () => json(200, { version: API_VERSION }),
+    answer: async ({ snapshot }) => json(200, { version: ollamaVersion(await snapshot()) }),
   },
   {
     ...answered,
@@ -127,4 +97,28 @@ export const ollamaEndpoints: readonly Endpoint[] = [
     paths: ['/'],
     answer: () => text(200, 'Ollama is running'),
   },
+  {
+    ...answered,
+    operation: 'hello',
+    // Claude Code asks it before it shows a key.
+    families: ['ollama', ...EVERY.filter((family) => family !== 'ollama')],
+    methods: readable,
+    access: 'none',
+    isUnmetered: true,
+    paths: ['/api/hello'],
+    answer: () => json(200, { status: 'ok' }),
+  },
+  {
+    ...answered,
+    operation: 'manage_models',
+    methods: undefined,
+    paths: ['/api/pull', '/api/push', '/api/create', '/api/copy', '/api/delete', '/api/blobs', '/api/blobs/{digest}'],
+    answer: () => {
+      throw new NotServedError(
+        'Models are managed on the workers, and this gateway only spreads requests over them. GET /api/tags lists the models there are.',
+      );
+    },
+  },
 ];
+
+export const ollamaEndpoints: readonly Endpoint[] = [...forwardedEndpoints, ...answeredEndpoints];

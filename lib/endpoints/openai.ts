@@ -2,7 +2,7 @@ import { completionStream } from '../dialects/completion-stream.ts';
 import { openai } from '../dialects/openai.ts';
 import { responseStream } from '../dialects/response-stream.ts';
 import { InvalidRequestError, NotServedError } from '../errors.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { AnsweredEndpoint, Endpoint, ForwardedEndpoint } from './endpoint.ts';
 import { messagesPrefix, promptPrefix, responsesPrefix } from './prefix.ts';
 
 const common = {
@@ -23,7 +23,7 @@ const refuseState = (body: Readonly<Record<string, unknown>>) => {
   );
 };
 
-export const openaiEndpoints: readonly Endpoint[] = [
+const forwardedEndpoints: readonly ForwardedEndpoint[] = [
   {
     ...common,
     operation: 'chat',
@@ -56,17 +56,25 @@ export const openaiEndpoints: readonly Endpoint[] = [
     prefix: responsesPrefix,
     check: refuseState,
   },
-  {
-    kind: 'answered',
-    operation: 'realtime',
-    families: ['openai'],
-    methods: undefined,
-    paths: ['/v1/realtime', '/v1/realtime/{id+}'],
-    dialect: openai,
-    answer: () => {
-      throw new NotServedError(
-        'The realtime API needs a WebSocket, which a Lambda function URL cannot open. Use /v1/chat/completions with stream, or /v1/audio/transcriptions and /v1/audio/speech.',
-      );
-    },
-  },
+  { ...common, operation: 'input_tokens', paths: ['/v1/chat/completions/input_tokens'] },
+  { ...common, operation: 'input_tokens', paths: ['/v1/responses/input_tokens'], check: refuseState },
+  { ...common, operation: 'tokenize', paths: ['/v1/tokenize'] },
+  { ...common, operation: 'detokenize', paths: ['/v1/detokenize'] },
+  { ...common, operation: 'moderation', paths: ['/v1/moderations'] },
 ];
+
+const realtime: AnsweredEndpoint = {
+  kind: 'answered',
+  operation: 'realtime',
+  families: ['openai'],
+  methods: undefined,
+  paths: ['/v1/realtime', '/v1/realtime/{id+}'],
+  dialect: openai,
+  answer: () => {
+    throw new NotServedError(
+      'The realtime API needs a WebSocket, which a Lambda function URL cannot open. Use /v1/chat/completions with stream, or /v1/audio/transcriptions and /v1/audio/speech.',
+    );
+  },
+};
+
+export const openaiEndpoints: readonly Endpoint[] = [...forwardedEndpoints, realtime];

@@ -1,8 +1,8 @@
 import { openai } from '../dialects/openai.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { ForwardedEndpoint } from './endpoint.ts';
 
 /** Jina's rerank API, whose error body LocalAI and OpenAI share. */
-export const rerankEndpoints: readonly Endpoint[] = [
+export const rerankEndpoints: readonly ForwardedEndpoint[] = [
   {
     kind: 'forwarded',
     operation: 'rerank',

@@ -1,8 +1,8 @@
 import { openai } from '../dialects/openai.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { ForwardedEndpoint } from './endpoint.ts';
 
 /** LocalAI's voice activity detection. */
-export const vadEndpoints: readonly Endpoint[] = [
+export const vadEndpoints: readonly ForwardedEndpoint[] = [
   {
     kind: 'forwarded',
     operation: 'vad',

@@ -1,19 +1,41 @@
-import { type Engine, type Load, parseJson, serving } from './engine.ts';
+import { isObject, readJson, readObject } from '../json.ts';
+import { bodySign, type Engine, isOk, type Load, serving } from './engine.ts';
 import { isOwnedBy, readOpenAIModels } from './model-list.ts';
 import { sumOf } from './prometheus.ts';
 
 const readSlots = (body: string): Load | undefined => {
-  const slots: unknown = parseJson(body);
+  const slots = readJson(body);
   if (!Array.isArray(slots) || slots.length === 0) return undefined;
   if (!slots.every((slot) => typeof slot?.is_processing === 'boolean')) return undefined;
   return { running: slots.filter((slot) => slot.is_processing).length, waiting: 0 };
+};
+
+const readSleep = (body: string): boolean | undefined => {
+  const sleeps = readObject(body)?.is_sleeping;
+  return typeof sleeps === 'boolean' ? sleeps : undefined;
+};
+
+const readCapabilities = (body: string): readonly string[] => {
+  const props = readObject(body);
+  const caps = isObject(props?.chat_template_caps) ? props.chat_template_caps : {};
+  const modalities = isObject(props?.modalities) ? props.modalities : {};
+  return [
+    ...(caps.supports_tools === true || caps.supports_tool_calls === true ? ['tools'] : []),
+    ...(modalities.vision === true ? ['vision'] : []),
+  ];
 };
 
 /**
  * llama.cpp's `llama-server`. `/metrics` (flag `--metrics`, 501 without it) tells running from deferred requests;
  * `/slots` (on unless `--no-slots`) only the running ones. Both are answered between two decoding steps, so a worker
  * in the middle of a long prompt may miss the probe's time limit and then counts as busy, which it is.
- * Source: llama.cpp `tools/server/server.cpp` and its README.
+ *
+ * With `--sleep-idle-seconds` it unloads its model, and loads it again for the next request. `/health`, `/props` and
+ * `/models` neither wake it nor keep it awake; `/metrics` and `/slots` do both (`/metrics` no longer since PR 27376).
+ *
+ * `/tokenize` and `/detokenize` stand outside `/v1`.
+ *
+ * Source: llama.cpp `tools/server/server.cpp` as of August 2026 and its README ("Sleeping on Idle").
  */
 export const llamacpp: Engine = {
   name: 'llamacpp',
@@ -26,9 +48,14 @@ export const llamacpp: Engine = {
     'count_tokens',
     'transcription',
     'rerank',
+    'tokenize',
+    'detokenize',
+    'input_tokens',
   ),
+  paths: { tokenize: '/tokenize', detokenize: '/detokenize' },
+  hasDefaultModel: true,
   healthPath: '/health',
-  modelsPath: '/v1/models',
+  modelsPaths: ['/v1/models'],
   readModels: readOpenAIModels,
   loadSources: [
     {
@@ -40,11 +67,16 @@ export const llamacpp: Engine = {
     },
     { path: '/slots', read: readSlots },
   ],
+  sleep: { path: '/props', wakesItself: true, read: readSleep, readCapabilities },
+  loaded: { path: '/props', read: (body) => (readSleep(body) === true ? [] : 'all') },
   signs: [
     {
-      path: '/v1/models',
-      matches: (answer) => answer.headers.server === 'llama.cpp' || isOwnedBy(answer, 'llamacpp'),
+      paths: ['/v1/models'],
+      matches: (answers) => {
+        const list = answers.get('/v1/models');
+        return list?.headers.server === 'llama.cpp' || (isOk(list) && isOwnedBy(list, 'llamacpp'));
+      },
     },
-    { path: '/props', matches: ({ body }) => parseJson(body)?.default_generation_settings !== undefined },
+    bodySign('/props', (body) => readObject(body)?.default_generation_settings !== undefined),
   ],
 };

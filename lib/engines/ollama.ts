@@ -1,13 +1,17 @@
-import { type Engine, parseJson, serving } from './engine.ts';
-import { readOllamaModels } from './model-list.ts';
+import { readObject } from '../json.ts';
+import { bodyOf, bodySign, type Engine, serving } from './engine.ts';
+import { localaiOllamaVersion } from './localai.ts';
+import { isBareList, readOllamaLoaded, readOllamaModels } from './model-list.ts';
 
-/** LocalAI's Ollama-compatible `/api/version` says this of itself. */
-const localaiSays = '0.9.0';
+const readVersion = (body: string): string | undefined => {
+  const version = readObject(body)?.version;
+  return typeof version === 'string' && /^\d+\.\d+[\w.+-]{0,64}$/.test(version) ? version : undefined;
+};
 
 /**
- * Ollama: its own API, and parts of the OpenAI and Anthropic ones (no token counting, no rerank). It reports which
- * models are loaded, but no queue: `load: "haproxy"` on the worker puts a counting sidecar in front of it.
- * Source: Ollama `server/routes.go`, docs "OpenAI compatibility" and "Anthropic compatibility".
+ * Ollama: its own API, and parts of the OpenAI and Anthropic ones (no token counting, no rerank, no speech, no images).
+ * It reports which models are loaded, but no queue: `load: "haproxy"` on the worker puts a counting sidecar in front.
+ * Source: Ollama `server/routes.go` and `api/types.go` as of August 2026.
  */
 export const ollama: Engine = {
   name: 'ollama',
@@ -23,21 +27,23 @@ export const ollama: Engine = {
     'responses',
     'messages',
     'transcription',
-    'speech',
-    'image_generation',
-    'image_edit',
   ),
+  hasDefaultModel: false,
   healthPath: '/api/version',
-  modelsPath: '/api/tags',
+  readVersion,
+  modelsPaths: ['/api/tags'],
   readModels: readOllamaModels,
   loadSources: [],
+  loaded: { path: '/api/ps', read: readOllamaLoaded },
   signs: [
-    { path: '/', matches: ({ body }) => body.trim() === 'Ollama is running' },
+    bodySign('/', (body) => body.trim() === 'Ollama is running'),
     {
-      path: '/api/version',
-      matches: ({ body }) => {
-        const version = parseJson(body)?.version;
-        return typeof version === 'string' && /^\d+\.\d+/.test(version) && version !== localaiSays;
+      paths: ['/api/version', '/v1/models'],
+      // LocalAI's Ollama-compatible path says a constant; Ollama itself was at that version once.
+      matches: (answers) => {
+        const version = readVersion(bodyOf(answers, '/api/version') ?? '');
+        if (version === localaiOllamaVersion) return !isBareList(bodyOf(answers, '/v1/models') ?? '');
+        return version !== undefined;
       },
     },
   ],

@@ -1,9 +1,10 @@
-import { type Engine, parseJson, serving } from './engine.ts';
+import { readObject } from '../json.ts';
+import { bodySign, type Engine, isOk, serving } from './engine.ts';
 import { isOwnedBy, readOpenAIModels } from './model-list.ts';
 import { sumOf } from './prometheus.ts';
 
 const serverLoad = (body: string): number | undefined => {
-  const load = parseJson(body)?.server_load;
+  const load = readObject(body)?.server_load;
   return typeof load === 'number' && load >= 0 ? load : undefined;
 };
 
@@ -11,7 +12,13 @@ const serverLoad = (body: string): number | undefined => {
  * vLLM's OpenAI server. `/load` is one counter in the API process and costs nothing, but it answers 0 for ever unless
  * the server was started with `--enable-server-load-tracking`: a zero there is checked against `/metrics`, which the
  * engine has to render (100 KB on a busy server) and which tells running from waiting.
- * Source: vLLM "Online Serving", `vllm/entrypoints/serve/instrumentator`, metrics names of the V1 engine.
+ *
+ * `/tokenize` and `/detokenize` stand outside `/v1`; there is no `input_tokens` (its PR 49794 is open). `/is_sleeping`
+ * exists only in development mode, which `/sleep` needs as well; a request to a sleeping engine hangs or ends it
+ * (vLLM 14311, production-stack 391).
+ *
+ * Source: vLLM main as of August 2026, `vllm/entrypoints/anthropic/api_router.py`,
+ * `vllm/entrypoints/serve/{tokenize,dev/sleep}/api_router.py`, "Online Serving", metrics names of the V1 engine.
  */
 export const vllm: Engine = {
   name: 'vllm',
@@ -25,9 +32,14 @@ export const vllm: Engine = {
     'transcription',
     'translation',
     'rerank',
+    'tokenize',
+    'detokenize',
+    'realtime',
   ),
+  paths: { tokenize: '/tokenize', detokenize: '/detokenize' },
+  hasDefaultModel: true,
   healthPath: '/health',
-  modelsPath: '/v1/models',
+  modelsPaths: ['/v1/models'],
   readModels: readOpenAIModels,
   loadSources: [
     {
@@ -46,9 +58,24 @@ export const vllm: Engine = {
       },
     },
   ],
+  sleep: {
+    path: '/is_sleeping',
+    wakesItself: false,
+    read: (body) => {
+      const sleeps = readObject(body)?.is_sleeping;
+      return typeof sleeps === 'boolean' ? sleeps : undefined;
+    },
+  },
+  loaded: 'all',
   signs: [
-    { path: '/v1/models', matches: (answer) => isOwnedBy(answer, 'vllm') },
-    { path: '/metrics', matches: ({ body }) => sumOf(body, 'vllm:num_requests_running') !== undefined },
-    { path: '/load', matches: ({ body }) => serverLoad(body) !== undefined },
+    {
+      paths: ['/v1/models'],
+      matches: (answers) => {
+        const list = answers.get('/v1/models');
+        return isOk(list) && isOwnedBy(list, 'vllm');
+      },
+    },
+    // Not `/metrics`: it would keep a llama.cpp awake that is asked the same.
+    bodySign('/load', (body) => serverLoad(body) !== undefined),
   ],
 };

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { pathOn } from '../engines/index.ts';
 import { AnswerTooLargeError, GatewayError, TimeoutError } from '../errors.ts';
 import type { PrimedBody } from '../relay/answer.ts';
 import { type FirstPart, holdFirstEvent, holdFirstLine } from '../relay/first-event.ts';
@@ -112,7 +113,7 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
     const response = await upstream.send({
       worker,
       method: request.method,
-      path: inference.path,
+      path: pathOn(worker, inference.endpoint.operation, inference.path),
       headers: {
         ...toWorker(request, worker.apiKey),
         ...(inference.contentType === undefined ? {} : { 'content-type': inference.contentType }),

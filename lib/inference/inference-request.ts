@@ -129,12 +129,12 @@ export const readInferenceRequest = async (options: ReadOptions): Promise<Infere
   const bodies = new Map<string, Uint8Array>();
   const bodyFor: InferenceRequest['bodyFor'] = ({ engine }) => {
     if (uploaded) return uploaded.body;
-    const { readsModelFromQuery, keepsFiles } = engineOf(engine);
-    const known = bodies.get(engine);
+    const { name, readsModelFromQuery, keepsFiles } = engineOf(engine);
+    const known = bodies.get(name);
     const body =
       known ??
       changed({ ...changes, ...(readsModelFromQuery ? {} : changesWithoutQuery), ...(keepsFiles ? defaults : {}) });
-    bodies.set(engine, body);
+    bodies.set(name, body);
     return body;
   };
 

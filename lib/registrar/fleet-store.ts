@@ -33,8 +33,10 @@ export interface Stored {
   /** Of the pointer as found, 0 without one. */
   readonly generation: number;
   readonly pointerText: string | undefined;
-  /** service -> key the gateway sends to its workers. */
+  /** service -> key the gateway sends to its workers; the last good ones while the parameter is malformed. */
   readonly workerKeys: Readonly<Record<string, string>>;
+  /** The parameter is malformed, and this process has never read a good one: there are keys, and nobody knows them. */
+  readonly isKeyless: boolean;
 }
 
 export interface FleetStore {
@@ -55,6 +57,7 @@ export interface FleetStore {
 
 export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, log: typeof Log): FleetStore => {
   let known: ReadFleet | undefined;
+  let goodKeys: Readonly<Record<string, string>> | undefined;
   const pace = createPacer(putsPerSecond, clock);
 
   const readParameters = readBelow(async (Names, abortSignal) => {
@@ -64,7 +67,6 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
   }, prefix);
 
   const put = async (name: string, value: string, abortSignal: AbortSignal) => {
-    await pace();
     const parameter = { Name: `${prefix}/${name}`, Value: value, Type: 'String', Overwrite: true } as const;
     await ssm.send(new PutParameterCommand(parameter), { abortSignal });
   };
@@ -82,13 +84,51 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
     }
   };
 
+  /** @throws {ConflictError} when the pointer is another registrar's by now. */
+  const unchangedSince = async (pointerText: string | undefined, signal: AbortSignal) => {
+    const found = await readParameters([pointerName], attemptWith(signal));
+    if (found.get(pointerName) !== pointerText) throw new ConflictError();
+  };
+
+  const isWritten = async (shards: ReadonlyMap<string, string>, signal: AbortSignal) => {
+    const found = await readParameters([...shards.keys()], attemptWith(signal));
+    return [...shards].every(([name, value]) => found.get(name) === value);
+  };
+
+  /**
+   * Two registrars at once write into one slot. Each looks before every shard whether the other one is done: then the
+   * slot is the other's, and stays as it is. Who finds foreign shards at the end leaves the slot to who wrote them.
+   */
+  const writeShards = async (
+    shards: ReadonlyMap<string, string>,
+    pointerText: string | undefined,
+    signal: AbortSignal,
+  ) => {
+    for (const [name, value] of shards) {
+      await pace();
+      await unchangedSince(pointerText, signal);
+      await put(name, value, signal);
+    }
+    if (!(await isWritten(shards, signal))) throw new ConflictError();
+  };
+
+  /** @returns the pointer as written. */
+  const point = async (before: string | undefined, pointer: Pointer, signal: AbortSignal): Promise<string> => {
+    await pace();
+    await unchangedSince(before, signal);
+    const text = JSON.stringify(pointer);
+    await put(pointerName, text, signal);
+    return text;
+  };
+
   return {
     async read(signal) {
       const attempt = attemptWith(signal);
       const found = await readParameters([...firstFleetNames, 'runtime/worker-keys'], attempt);
       const keys = readSetting(found, 'runtime/worker-keys');
-      if (keys.state === 'malformed')
+      if (keys.state === 'malformed') {
         log('error', 'parameter_malformed', { parameter: `${prefix}/runtime/worker-keys` });
+      } else goodKeys = keys.state === 'value' ? keys.value : {};
       const pointerText = found.get(pointerName);
       try {
         known = await readFleet(readParameters, found, attempt, known);
@@ -101,7 +141,8 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
         fleet: known,
         generation: generationOf(pointerText),
         pointerText,
-        workerKeys: keys.state === 'value' ? keys.value : {},
+        workerKeys: goodKeys ?? {},
+        isKeyless: goodKeys === undefined,
       };
     },
 
@@ -113,18 +154,19 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
         return { outcome: 'unchanged', generation: previous.generation };
       }
       const seenAt = confirmed || !previous ? new Date(now).toISOString() : previous.seenAt;
-      let pointer: Pointer;
       if (unchanged) {
-        pointer = { ...previous, seenAt };
-      } else {
-        const encoded = encodeFleet(workers, before.generation + 1);
-        for (const [name, value] of encoded.shards) await put(name, value, signal);
-        pointer = { ...encoded.pointer, seenAt };
+        await point(before.pointerText, { ...previous, seenAt }, signal);
+        return { outcome: 'confirmed', generation: previous.generation };
       }
-      const found = await readParameters([pointerName], attemptWith(signal));
-      if (found.get(pointerName) !== before.pointerText) throw new ConflictError();
-      await put(pointerName, JSON.stringify(pointer), signal);
-      return { outcome: unchanged ? 'confirmed' : 'written', generation: pointer.generation };
+      let pointerText = before.pointerText;
+      for (let generation = before.generation + 1; ; generation += 1) {
+        const { shards, pointer } = encodeFleet(workers, generation);
+        await writeShards(shards, pointerText, signal);
+        pointerText = await point(pointerText, { ...pointer, seenAt }, signal);
+        // Another registrar's last shard may have come between the look and the pointer: the other slot, then.
+        if (await isWritten(shards, signal)) return { outcome: 'written', generation };
+        log('warn', 'fleet_rewritten', { generation });
+      }
     },
   };
 };

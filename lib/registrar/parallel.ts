@@ -1,3 +1,20 @@
+/** @returns the function, of whose calls at most `limit` are under way; further ones wait for their turn. */
+export const atMost = <A extends unknown[], R>(limit: number, work: (...args: A) => Promise<R>) => {
+  let free = limit;
+  const waiting: (() => void)[] = [];
+  return async (...args: A): Promise<R> => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work(...args);
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free += 1;
+    }
+  };
+};
+
 /**
  * Maps with at most `limit` calls under way.
  * @returns the results in the order of the items; rejects with the first error.

@@ -1,22 +1,27 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SSMClient } from '@aws-sdk/client-ssm';
-import type { FleetWorker } from '../discovery/fleet.ts';
+import { type FleetWorker, shardCount } from '../discovery/fleet.ts';
 import { workerKeyOf } from '../discovery/parameters.ts';
-import { engineOf } from '../engines/index.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Ask } from '../upstream/ask.ts';
-import { examine, type Target, unasked } from './examine.ts';
+import { examine, type Prospect, unasked } from './examine.ts';
+import { fitted } from './fit.ts';
 import { createFleetStore, type Stored } from './fleet-store.ts';
 import { nodeId } from './node-id.ts';
-import { mapParallel } from './parallel.ts';
+import { atMost, mapParallel } from './parallel.ts';
 import { type EcsService, readServices, type Service } from './services.ts';
 import { discoverTasks, type TaskPhase } from './tasks.ts';
 
 /** ECS allows 20 such calls a second for the whole account. */
 const servicesAtOnce = 5;
+/** What can be written in half a minute, at three parameters a second, with some to spare. */
+const shardsPerRun = 60;
 /** 1,000 workers, none of which answers, are through in 20 s. */
 const workersAtOnce = 200;
+
+/** A function has 1,024 file descriptors, and a question is a socket. */
+const questionsAtOnce = 500;
 
 /** What EventBridge sends; a schedule has no such detail. */
 export interface TaskEvent {
@@ -53,12 +58,12 @@ export interface Registrar {
 }
 
 /** One service's tasks or list: those to look at, and rows of the previous fleet that stay as they are. */
-interface Found {
-  readonly targets: readonly { readonly target: Target; readonly phase: Exclude<TaskPhase, 'gone'> }[];
+interface Roster {
+  readonly targets: readonly { readonly target: Prospect; readonly phase: Exclude<TaskPhase, 'gone'> }[];
   readonly kept: readonly FleetWorker[];
 }
 
-const reasonOf = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
 
 const isEcs = (service: Service): service is EcsService => 'cluster' in service;
 
@@ -75,10 +80,16 @@ export const createRegistrar = ({
   clock = systemClock,
 }: RegistrarOptions): Registrar => {
   const store = createFleetStore(ssm, prefix, clock, log);
+  const politely = atMost(questionsAtOnce, ask);
 
-  const ecsTargets = async (name: string, service: EcsService, before: Stored, signal: AbortSignal): Promise<Found> => {
-    const { candidates, failed } = await discoverTasks(ecs, service, signal);
-    const bare = candidates.filter(({ address }) => !address);
+  const ecsTargets = async (
+    name: string,
+    service: EcsService,
+    before: Stored,
+    signal: AbortSignal,
+  ): Promise<Roster> => {
+    const { tasks, failed } = await discoverTasks(ecs, service, signal);
+    const bare = tasks.filter(({ address }) => !address);
     if (bare.length) {
       // A task that is starting has no interface yet; one that runs without never will.
       const running = bare.filter(({ phase }) => phase === 'running').length;
@@ -87,17 +98,18 @@ export const createRegistrar = ({
     const undescribed = new Set(failed.map(nodeId));
     const kept = (before.fleet?.listed ?? []).filter((known) => known.service === name && undescribed.has(known.id));
     if (failed.length) log('warn', 'tasks_not_described', { service: name, tasks: failed.length, kept: kept.length });
-    const targets = candidates.flatMap(({ taskArn, phase, address }) => {
+    const targets = tasks.flatMap(({ taskArn, phase, address }) => {
       if (!address) return [];
       const id = nodeId(taskArn);
-      const { scheme, port, engine, load, models, labels } = service;
+      const { scheme, port, engine, serves, load, models, labels } = service;
       const url = `${scheme}://${address}:${port}`;
-      const target: Target = {
+      const target: Prospect = {
         id,
         name: `${name}-${id.slice(0, 8)}`,
         service: name,
         url,
         engine,
+        serves,
         load,
         models,
         labels,
@@ -108,10 +120,10 @@ export const createRegistrar = ({
   };
 
   /** Who is there, by service; nobody is asked yet. */
-  const discover = async (name: string, service: Service, before: Stored, signal: AbortSignal): Promise<Found> => {
+  const discover = async (name: string, service: Service, before: Stored, signal: AbortSignal): Promise<Roster> => {
     if (isEcs(service)) return ecsTargets(name, service, before, signal);
     const targets = service.workers.map((worker) => ({
-      target: { engine: engineOf(undefined).name, ...worker, name: worker.id, service: name, listed: true },
+      target: { ...worker, name: worker.id, service: name, listed: true },
       phase: 'running' as const,
     }));
     return { targets, kept: [] };
@@ -124,6 +136,18 @@ export const createRegistrar = ({
       else byId.set(worker.id, worker);
     }
     return [...byId.values()];
+  };
+
+  const shortened = (workers: readonly FleetWorker[]) => {
+    const cut = fitted(workers, (some) => shardCount(some) <= shardsPerRun);
+    const lists = cut.flatMap((worker, at) => {
+      const { models } = workers[at] ?? {};
+      return models && worker.models !== models
+        ? [{ worker: worker.id, service: worker.service, models: models.length }]
+        : [];
+    });
+    for (const list of lists) log('warn', 'model_list_cut', list);
+    return cut;
   };
 
   return {
@@ -151,12 +175,12 @@ export const createRegistrar = ({
         return { targets: [], kept };
       };
       const lookUntil = AbortSignal.timeout(Math.floor(budgetMs / 2));
-      const found = await mapParallel(services, servicesAtOnce, async ([name, service]): Promise<Found> => {
+      const found = await mapParallel(services, servicesAtOnce, async ([name, service]): Promise<Roster> => {
         if ('malformed' in service) return keep(name, `parameter ${prefix}/services/${name}: ${service.malformed}`);
         try {
           return await discover(name, service, before, lookUntil);
         } catch (error) {
-          return keep(name, reasonOf(error));
+          return keep(name, describe(error));
         }
       });
       const known = new Map((before.fleet?.workers ?? []).map((worker) => [worker.id, worker]));
@@ -165,9 +189,15 @@ export const createRegistrar = ({
         const previous = known.get(target.id);
         if (phase !== 'running') return unasked(target, phase, previous);
         const apiKey = workerKeyOf(before.workerKeys, target.service);
-        return examine(target, { ask, known: previous, apiKey, signal: lookUntil });
+        return examine(target, {
+          ask: politely,
+          known: previous,
+          apiKey,
+          isKeyless: before.isKeyless,
+          signal: lookUntil,
+        });
       });
-      const workers = unique([...looked, ...found.flatMap(({ kept }) => kept)]);
+      const workers = shortened(unique([...looked, ...found.flatMap(({ kept }) => kept)]));
       const { outcome, generation } = await store.write(before, workers, confirmed, signal);
       const report = { outcome, generation, ...about(workers) };
       log('info', 'fleet', { ...report });

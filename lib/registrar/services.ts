@@ -1,11 +1,8 @@
 import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
-import { engineNames } from '../engines/index.ts';
+import { ownFields, workerFields } from '../discovery/listed-worker.ts';
+import { isObject, readJson } from '../json.ts';
 
-const labels = v.optional(v.record(v.string(), v.string()));
-const models = v.optional(v.array(v.string()));
-const engine = v.optional(v.picklist(engineNames));
-const load = v.optional(v.picklist(['haproxy']));
 const name = v.pipe(v.string(), v.trim(), v.nonEmpty());
 
 const ecsService = v.object({
@@ -13,26 +10,14 @@ const ecsService = v.object({
   service: name,
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
   scheme: v.optional(v.picklist(['http', 'https']), 'http'),
-  engine,
-  load,
-  models,
-  labels,
+  ...workerFields,
 });
 
 const staticService = v.object({
   workers: v.array(
     v.object({
-      id: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/)),
-      url: v.pipe(
-        v.string(),
-        v.trim(),
-        v.check((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? '')),
-        v.transform((text) => text.replace(/\/+$/, '')),
-      ),
-      engine,
-      load,
-      models,
-      labels,
+      ...ownFields,
+      ...workerFields,
     }),
   ),
 });
@@ -45,13 +30,9 @@ export type Service = EcsService | StaticService;
 
 /** @returns the service, or the reason why the value is none. */
 export const parseService = (text: string): Service | { readonly malformed: string } => {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { malformed: 'not JSON' };
-  }
-  const isStatic = typeof value === 'object' && value !== null && 'workers' in value;
+  const value = readJson(text);
+  if (value === undefined) return { malformed: 'not JSON' };
+  const isStatic = isObject(value) && 'workers' in value;
   const result = v.safeParse(isStatic ? staticService : ecsService, value, { abortEarly: true });
   if (result.success) return result.output;
   return { malformed: v.getDotPath(result.issues[0]) ?? 'not an object' };

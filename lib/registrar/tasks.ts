@@ -12,7 +12,7 @@ const tasksPerCall = 100;
 /** What ECS says about a task; `running` still has to answer at its health path. */
 export type TaskPhase = 'pending' | 'running' | 'unhealthy' | 'draining';
 
-export interface Candidate {
+export interface ServiceTask {
   readonly taskArn: string;
   readonly phase: TaskPhase;
   /** Private IPv4 of the attached network interface, absent outside awsvpc mode and before it is attached. */
@@ -33,13 +33,13 @@ const addressOf = ({ attachments }: Task): string | undefined =>
     ?.details?.find(({ name }) => name === 'privateIPv4Address')?.value;
 
 /** @returns the candidate a described task is, none once it has stopped. */
-export const candidateOf = (task: Task): Candidate | undefined => {
+export const serviceTaskOf = (task: Task): ServiceTask | undefined => {
   const phase = phaseOf(task);
   return task.taskArn && phase ? { taskArn: task.taskArn, phase, address: addressOf(task) } : undefined;
 };
 
 export interface Discovered {
-  readonly candidates: readonly Candidate[];
+  readonly tasks: readonly ServiceTask[];
   /** ARNs ECS listed but could not describe, other than `MISSING` (gone meanwhile). */
   readonly failed: readonly string[];
 }
@@ -62,13 +62,13 @@ export const discoverTasks = async (
     }
   }
   const listed = [...arns];
-  const candidates: Candidate[] = [];
+  const tasks: ServiceTask[] = [];
   const failed: string[] = [];
   for (let start = 0; start < listed.length; start += tasksPerCall) {
-    const tasks = listed.slice(start, start + tasksPerCall);
-    const answer = await ecs.send(new DescribeTasksCommand({ cluster, tasks }), { abortSignal });
-    candidates.push(...(answer.tasks ?? []).flatMap((task) => candidateOf(task) ?? []));
+    const some = listed.slice(start, start + tasksPerCall);
+    const answer = await ecs.send(new DescribeTasksCommand({ cluster, tasks: some }), { abortSignal });
+    tasks.push(...(answer.tasks ?? []).flatMap((task) => serviceTaskOf(task) ?? []));
     for (const { arn, reason } of answer.failures ?? []) if (arn && reason !== 'MISSING') failed.push(arn);
   }
-  return { candidates, failed };
+  return { tasks, failed };
 };

@@ -1,5 +1,6 @@
 import type { Load, LoadSource } from '../engines/engine.ts';
 import { loadSourcesOf } from '../engines/index.ts';
+import { timeLimit } from '../time/time-limit.ts';
 import { keyHeader, type Worker } from '../worker.ts';
 
 /** GET. Resolves with any status; rejects when there is no answer, or once `signal` aborts. */
@@ -27,11 +28,11 @@ interface Finding {
 const isZero = ({ running, waiting }: Load): boolean => running === 0 && waiting === 0;
 
 /** Waits until `promise` settles, but not longer than `ms`. */
-const settledWithin = (promise: Promise<unknown>, ms: number): Promise<void> =>
+export const settledWithin = (promise: Promise<unknown>, ms: number): Promise<void> =>
   new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const release = timeLimit(ms, resolve);
     const done = () => {
-      clearTimeout(timer);
+      release();
       resolve();
     };
     promise.then(done, done);

@@ -1,11 +1,12 @@
-import { engineOf } from '../engines/index.ts';
-import { ModelNotFoundError, NotServedError, UnavailableError } from '../errors.ts';
-import { hasModel, type Worker } from '../worker.ts';
+import type { Operation } from '../engines/engine.ts';
+import { engineOf, servesOperation } from '../engines/index.ts';
+import { InvalidRequestError, ModelNotFoundError, NotServedError, UnavailableError } from '../errors.ts';
+import { hasModel, namesModel, type Worker } from '../worker.ts';
 
 /** What a request needs of its worker. */
 export interface Need {
   /** The endpoint's operation. */
-  readonly operation: string;
+  readonly operation: Operation;
   /** The served model; `undefined`: any. */
   readonly model: string | undefined;
   /** The name the client used, for messages. */
@@ -15,9 +16,11 @@ export interface Need {
 /**
  * The one filter of the house: who may serve this request at all.
  *
+ * @returns healthy workers. Those that name the model come before those that merely may have it (`orderOf`).
  * @throws {UnavailableError} the fleet is empty, or all that could serve it are not healthy now (503)
  * @throws {ModelNotFoundError} no worker has the model (404)
  * @throws {NotServedError} the model is there, but no engine with it serves the endpoint (501)
+ * @throws {InvalidRequestError} no model is named, and nobody has a model of its own choice (400)
  */
 export const candidatesFor = (
   workers: readonly Worker[],
@@ -26,7 +29,7 @@ export const candidatesFor = (
   if (workers.length === 0) throw new UnavailableError('No worker is registered with this gateway at the moment.');
   const having = model === undefined ? workers : workers.filter((worker) => hasModel(worker, model));
   if (having.length === 0) throw new ModelNotFoundError(requestedModel ?? model ?? '');
-  const serving = having.filter(({ engine }) => engineOf(engine).serves(operation));
+  const serving = having.filter((worker) => servesOperation(worker, operation));
   if (serving.length === 0) {
     throw new NotServedError(
       model === undefined
@@ -34,8 +37,23 @@ export const candidatesFor = (
         : `The model '${requestedModel ?? model}' is here, but no worker that has it runs an engine that serves this endpoint.`,
     );
   }
-  const healthy = serving.filter(({ status }) => status === 'healthy');
+  const able = model === undefined ? serving.filter(({ engine }) => engineOf(engine).hasDefaultModel) : serving;
+  if (able.length === 0) {
+    throw new InvalidRequestError("'model' is missing. GET /v1/models lists the models there are.", 'model');
+  }
+  const healthy = able.filter(({ status }) => status === 'healthy');
   if (healthy.length === 0)
     throw new UnavailableError('No worker that could serve this request is ready at the moment.');
   return healthy;
+};
+
+/**
+ * Parts candidates by how sure they are: those whose own list names the model, then those that may have it.
+ * @returns the parts that are not empty, the surest first.
+ */
+export const orderOf = (candidates: readonly Worker[], model: string | undefined): readonly (readonly Worker[])[] => {
+  if (model === undefined) return [candidates];
+  const named = candidates.filter((worker) => namesModel(worker, model));
+  if (named.length === 0 || named.length === candidates.length) return [candidates];
+  return [named, candidates.filter((worker) => !named.includes(worker))];
 };

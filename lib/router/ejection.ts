@@ -34,8 +34,6 @@ export interface Ejection {
   started(id: string): void;
   /** @returns whether the worker is out now; false while it waits for the request that tries it. */
   isEjected(id: string): boolean;
-  /** @returns those that are not out; all of them when all are. */
-  filter<T extends { readonly id: string }>(candidates: readonly T[]): readonly T[];
 }
 
 /**
@@ -95,11 +93,6 @@ export const createEjection = ({
     started(id) {
       const entry = entries.get(id);
       if (entry && !isEjected(id)) entries.set(id, { ...entry, until: now() + entry.spanMs });
-    },
-    filter(candidates) {
-      if (entries.size === 0) return candidates;
-      const open = candidates.filter(({ id }) => !isEjected(id));
-      return open.length === 0 ? candidates : open;
     },
   };
 };

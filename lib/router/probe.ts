@@ -1,10 +1,15 @@
-import { loadSourcesOf } from '../engines/index.ts';
+import { engineOf, loadSourcesOf } from '../engines/index.ts';
+import { timeLimit } from '../time/time-limit.ts';
 import type { Worker } from '../worker.ts';
-import { askLoad, type FetchText } from './ask-load.ts';
+import { askLoad, type FetchText, settledWithin } from './ask-load.ts';
+import { askSleep, type Sleep } from './ask-sleep.ts';
 import type { Seen } from './policies/policy.ts';
 
 /** A worker that answered, but nowhere with its load, is not asked again for so long. */
 const silentMs = 30_000;
+
+/** A worker that answered, but has no such thing as sleep, is not asked again for so long. */
+const sleeplessMs = 300_000;
 
 /** Workers remembered; the one asked longest ago is forgotten first. */
 const limit = 4096;
@@ -24,11 +29,13 @@ export interface Prober {
    * Asks all workers at once. Settles within `timeoutMs`, at once when `signal` aborts, and never rejects.
    *
    * @returns per worker its load, `busy` when it did not answer in time or not at all (whether it is dead is for the
-   *   request to find out), or `undefined` when it has no load signal
+   *   request to find out), `asleep` when it must not be sent a request, or `undefined` when it has no load signal
    */
   loads(workers: readonly Worker[], signal?: AbortSignal): Promise<readonly Seen[]>;
   /** The same for one worker. */
   load(worker: Worker, signal?: AbortSignal): Promise<Seen>;
+  /** Whether a request could find the worker asleep and not wake it, so that it is asked even where there is no choice. */
+  maySleep(worker: Worker): boolean;
 }
 
 interface Memory {
@@ -41,22 +48,27 @@ interface Memory {
   flight: Promise<Seen> | undefined;
   /** When the worker said that it has no load to tell. */
   silentSince: number;
+  /** When the worker said that it never sleeps. */
+  sleeplessSince: number;
+  /** It was seen asleep, and wakes by itself: it would sleep again, if its load were not asked for. */
+  sleepsByItself: boolean;
 }
 
 const never = Number.NEGATIVE_INFINITY;
+const idle: Seen = { running: 0, waiting: 0 };
 
 /** Runs `task` for at most `ms`; time-outs and failures are `busy`. Nothing of it is left running. */
 const within = (ms: number, task: (signal: AbortSignal) => Promise<Seen>): Promise<Seen> =>
   new Promise((resolve) => {
     const controller = new AbortController();
-    const timer = setTimeout(() => {
+    const release = timeLimit(ms, () => {
       resolve('busy');
       controller.abort();
-    }, ms);
+    });
     task(controller.signal)
       .then(resolve, () => resolve('busy'))
       .finally(() => {
-        clearTimeout(timer);
+        release();
         controller.abort();
       });
   });
@@ -82,6 +94,8 @@ export const createProber = ({ fetchText, now = Date.now, timeoutMs = 50, reuseM
       seen: undefined,
       flight: undefined,
       silentSince: never,
+      sleeplessSince: never,
+      sleepsByItself: false,
     };
     memories.delete(id);
     memories.set(id, memory);
@@ -89,22 +103,69 @@ export const createProber = ({ fetchText, now = Date.now, timeoutMs = 50, reuseM
     return memory;
   };
 
-  const probe = (worker: Worker): Promise<Seen> => {
+  const maySleep = (worker: Worker): boolean => {
+    const { sleep } = engineOf(worker.engine);
+    if (!sleep || sleep.wakesItself) return false;
+    return !isWithin(memories.get(worker.id)?.sleeplessSince ?? never, sleeplessMs);
+  };
+
+  const sleepOf = async (worker: Worker, memory: Memory, signal: AbortSignal): Promise<Sleep> => {
+    if (isWithin(memory.sleeplessSince, sleeplessMs)) return 'never';
+    const sleep = await askSleep(worker, { fetchText, signal });
+    memory.sleeplessSince = sleep === 'never' ? now() : never;
+    return sleep;
+  };
+
+  const loadOf = async (worker: Worker, memory: Memory, signal: AbortSignal): Promise<Seen> => {
     const sources = loadSourcesOf(worker).length;
-    if (sources === 0) return Promise.resolve(undefined);
+    if (sources === 0 || isWithin(memory.silentSince, silentMs)) return undefined;
+    const patienceMs = timeoutMs / (sources + 1);
+    const { load, source, isAbsent } = await askLoad(worker, memory.source, { fetchText, patienceMs, signal });
+    memory.source = source;
+    memory.silentSince = isAbsent ? now() : never;
+    return load;
+  };
+
+  /** The load of an engine that wakes for a request; to ask for it would wake it too, or keep it awake. */
+  const gently = async (worker: Worker, memory: Memory, signal: AbortSignal): Promise<Seen> => {
+    const sleep = await sleepOf(worker, memory, signal);
+    if (sleep === 'asleep') {
+      memory.sleepsByItself = true;
+      return idle;
+    }
+    if (sleep === 'never') return loadOf(worker, memory, signal);
+    return memory.sleepsByItself || worker.sleepsByItself ? undefined : loadOf(worker, memory, signal);
+  };
+
+  /** The load of an engine that stays asleep: both questions at once. */
+  const both = async (worker: Worker, memory: Memory, signal: AbortSignal): Promise<Seen> => {
+    let sleep: Sleep = 'unknown';
+    const slept = sleepOf(worker, memory, signal).then((told) => {
+      sleep = told;
+    });
+    const load = loadOf(worker, memory, signal);
+    // Behind a full HAProxy the one waits in the worker's queue, while the proxy itself answers the other.
+    await settledWithin(load, timeoutMs);
+    await settledWithin(slept, timeoutMs / 4);
+    return (sleep as Sleep) === 'asleep' ? 'asleep' : load;
+  };
+
+  const ask = (worker: Worker, memory: Memory) => (signal: AbortSignal) => {
+    const { sleep } = engineOf(worker.engine);
+    if (!sleep) return loadOf(worker, memory, signal);
+    return sleep.wakesItself ? gently(worker, memory, signal) : both(worker, memory, signal);
+  };
+
+  const probe = (worker: Worker): Promise<Seen> => {
+    const isSilent =
+      loadSourcesOf(worker).length === 0 || isWithin(memories.get(worker.id)?.silentSince ?? never, silentMs);
+    if (isSilent && !maySleep(worker)) return Promise.resolve(undefined);
     const memory = memoryOf(worker);
-    if (isWithin(memory.silentSince, silentMs)) return Promise.resolve(undefined);
     if (isWithin(memory.seenAt, reuseMs)) return Promise.resolve(memory.seen);
     // A probe older than its time limit was frozen together with the environment.
     if (memory.flight && isWithin(memory.askedAt, timeoutMs)) return memory.flight;
     memory.askedAt = now();
-    const flight = within(timeoutMs, async (signal) => {
-      const patienceMs = timeoutMs / (sources + 1);
-      const { load, source, isAbsent } = await askLoad(worker, memory.source, { fetchText, patienceMs, signal });
-      memory.source = source;
-      memory.silentSince = isAbsent ? now() : never;
-      return load;
-    }).then((seen) => {
+    const flight = within(timeoutMs, ask(worker, memory)).then((seen) => {
       if (memory.flight !== flight) return seen;
       memory.seen = seen;
       memory.seenAt = memory.askedAt;
@@ -134,6 +195,7 @@ export const createProber = ({ fetchText, now = Date.now, timeoutMs = 50, reuseM
 
   return {
     loads,
+    maySleep,
     load: async (worker, signal) => (await loads([worker], signal))[0],
   };
 };

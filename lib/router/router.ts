@@ -1,6 +1,7 @@
+import { UnavailableError } from '../errors.ts';
 import { type Holder, stamp } from '../holder.ts';
 import type { Worker } from '../worker.ts';
-import { candidatesFor, type Need } from './candidates.ts';
+import { candidatesFor, type Need, orderOf } from './candidates.ts';
 import type { Ejection } from './ejection.ts';
 import { choose, type Hints, type Policy, type Random } from './policies/policy.ts';
 import type { Prober } from './probe.ts';
@@ -22,7 +23,7 @@ export interface Router {
   /**
    * Chooses a worker among those that have the model and serve the endpoint, and stamps the holder.
    * @returns `undefined` when all of them were tried.
-   * @throws {GatewayError} when nobody could serve it in the first place (`candidatesFor`).
+   * @throws {GatewayError} when nobody could serve it in the first place (`candidatesFor`), or all of them sleep.
    */
   pick(route: Route): Promise<Worker | undefined>;
   /** Whether anybody is left to pick. */
@@ -45,25 +46,54 @@ export interface RouterParts {
 export const createRouter = ({ policy, prober, ejection, repeats, random = Math.random }: RouterParts): Router => {
   const untried = ({ workers, need, tried }: Route) => candidatesFor(workers, need).filter(({ id }) => !tried.has(id));
 
-  const chosen = async (candidates: readonly Worker[], { hints: given, tried, signal }: Route) => {
-    // Counted once a request: a failover is the same request again.
-    const hints = tried.size === 0 ? { ...given, repeats: repeats.count(given) } : given;
-    const places = policy.places(candidates, hints, random);
+  /** Those to choose among: the surest that are not ejected; when all are, the surest. */
+  const preferred = (candidates: readonly Worker[], { need: { model } }: Route): readonly Worker[] => {
+    const parts = orderOf(candidates, model);
+    for (const part of parts) {
+      const open = part.filter(({ id }) => !ejection.isEjected(id));
+      if (open.length > 0) return open;
+    }
+    return parts[0] ?? [];
+  };
+
+  /** @returns the one to take, and those that were found asleep meanwhile. */
+  const choice = async (candidates: readonly Worker[], { hints, signal }: Route) => {
+    // With one there is no choice, so its prompt need not be hashed.
+    const places =
+      candidates.length > 1
+        ? policy.places(candidates, hints, random)
+        : candidates.map((worker) => ({ worker, penalty: 0, odds: 1 }));
     const workers = places.map(({ worker }) => worker);
-    const seen = places.length > 1 ? await prober.loads(workers, signal) : [];
-    return choose(places, seen, random)?.worker;
+    const isAsked = places.length > 1 || workers.some((worker) => prober.maySleep(worker));
+    const seen = isAsked ? await prober.loads(workers, signal) : [];
+    return {
+      worker: choose(places, seen, random)?.worker,
+      asleep: new Set(workers.filter((_, i) => seen[i] === 'asleep')),
+    };
   };
 
   return {
     hasNext: (route) => untried(route).length > 0,
     async pick(route) {
-      const candidates = ejection.filter(untried(route));
-      // With one there is no choice, so its prompt need not be hashed.
-      const worker = candidates.length > 1 ? await chosen(candidates, route) : candidates[0];
-      if (!worker) return undefined;
-      ejection.started(worker.id);
-      stamp(route.holder, worker.id);
-      return worker;
+      // Counted once a request: a failover is the same request again.
+      const isFirst = route.tried.size === 0;
+      let candidates = untried(route);
+      const hints =
+        isFirst && candidates.length > 1 ? { ...route.hints, repeats: repeats.count(route.hints) } : route.hints;
+      let sleeping = 0;
+      while (candidates.length > 0) {
+        const { worker, asleep } = await choice(preferred(candidates, route), { ...route, hints });
+        if (worker) {
+          ejection.started(worker.id);
+          stamp(route.holder, worker.id);
+          return worker;
+        }
+        if (asleep.size === 0) break;
+        sleeping += asleep.size;
+        candidates = candidates.filter((one) => !asleep.has(one));
+      }
+      if (isFirst && sleeping > 0) throw new UnavailableError('The workers that could serve this request are asleep.');
+      return undefined;
     },
     succeeded: ({ id }) => ejection.succeeded(id),
     failed: ({ id }) => ejection.failed(id),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { INFERENCE } from '../../lib/endpoints/family.ts';
 import { endingOf } from '../support/endings.ts';
-import { type Gateway, startGateway, type WorkerSetting } from '../support/gateway.ts';
+import { type Gateway, standInServes, startGateway, type WorkerSetting } from '../support/gateway.ts';
 import { operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
@@ -36,9 +36,10 @@ beforeAll(async () => {
   [bad, good] = [await startWorker({ name: 'bad', models: ['*'] }), await startWorker({ name: 'good', models: ['*'] })];
   const nowhere = await startWorker({ name: 'nowhere' });
   await nowhere.close();
+  const standIn = { engine: 'localai', serves: standInServes };
   const workers = kinds.flatMap(([kind, fault]): WorkerSetting[] => [
-    { id: `bad-${slug(kind)}`, url: fault === refused ? nowhere.url : bad.url, models: [slug(kind)] },
-    { id: `good-${slug(kind)}`, url: good.url, models: [slug(kind)] },
+    { id: `bad-${slug(kind)}`, url: fault === refused ? nowhere.url : bad.url, models: [slug(kind)], ...standIn },
+    { id: `good-${slug(kind)}`, url: good.url, models: [slug(kind)], ...standIn },
   ]);
   // By chance, since affinity may never send a conversation to the bad one. One environment a family: whose request was
   // whose, and which came first, is then known.

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Ollama } from 'ollama';
 import { INFERENCE } from '../../lib/endpoints/family.ts';
@@ -146,19 +147,63 @@ describe("Ollama's lists", () => {
 
   test('/api/tags: what its clients read of every entry', async () => {
     const { models } = await client().list();
-    expect(models.map(({ name }) => name)).toEqual(listed);
+    // What runs on vLLM alone cannot be asked for in Ollama's words.
+    expect(models.map(({ name }) => name)).toEqual(listed.filter((name) => name !== 'plain'));
     for (const model of models) {
-      expect(model).toMatchObject({ model: model.name, size: expect.any(Number), details: { families: [] } });
+      expect(model).toMatchObject({
+        model: model.name,
+        size: expect.any(Number),
+        details: { families: expect.any(Array) },
+      });
       expect(model.digest).toMatch(/^[0-9a-f]{64}$/);
       expect(new Date(model.modified_at).getTime()).not.toBeNaN();
     }
-    expect(new Set(models.map(({ digest }) => digest)).size).toBe(models.length);
+    // An alias has its model's.
+    const own = models.filter(({ name }) => !['gpt-4o', 'team/fast'].includes(name));
+    expect(new Set(own.map(({ digest }) => digest)).size).toBe(own.length);
   });
 
-  test('/api/ps: the models without the aliases, none of them about to be unloaded', async () => {
+  test('/api/tags: sizes, details and capabilities as the workers that list them say', async () => {
+    const { models } = await client().list();
+    expect(models.find(({ name }) => name === 'big:latest')).toMatchObject({
+      size: 1_000_000,
+      digest: createHash('sha256').update('big:latest').digest('hex'),
+      modified_at: expect.stringContaining('2026-01-02'),
+      details: { format: 'gguf', family: 'llama', parameter_size: '1B', quantization_level: 'Q4_0' },
+      capabilities: ['completion'],
+    });
+  });
+
+  test('/api/ps: what workers have in memory now, without the aliases', async () => {
     const { models } = await client().ps();
-    expect(models.map(({ name }) => name)).toEqual(['Qwen/Qwen3-8B', 'big:latest', 'plain', 'shared', 'small']);
-    for (const { expires_at } of models) expect(new Date(expires_at).getTime()).toBeGreaterThan(Date.now());
+    expect(models.map(({ name }) => name)).toEqual(['shared', 'small']);
+    for (const model of models) expect(model).toMatchObject({ model: model.name, size_vram: 1_000_000 });
+    expect(reached()).toEqual([]);
+  });
+
+  test("/api/version: the word of the fleet's Ollama", async () => {
+    expect((await get('/api/version')).json()).toEqual({ version: '0.12.6' });
+  });
+
+  test.each(['/api/pull', '/api/push', '/api/create', '/api/copy', '/api/delete', '/api/blobs/sha256:0'])(
+    '%s: models are managed on the workers, 501',
+    async (path) => {
+      const received = await gateway.fetch(path, { body: { model: 'small' } });
+      expect([received.status, received.headers['x-should-retry']]).toEqual([501, 'false']);
+      expect(received.text).toContain('managed on the workers');
+      expect(reached()).toEqual([]);
+    },
+  );
+
+  test('HEAD /api/hello is 200 for anybody, on the anthropic function too', async () => {
+    for (const url of [gateway.urlOf('anthropic'), gateway.urlOf('ollama'), gateway.origin]) {
+      expect((await fetchAll(`${url}/api/hello`, { method: 'HEAD' })).status).toBe(200);
+    }
+  });
+
+  test('GET /api/models/{id}/load-status: 404 while nothing loads', async () => {
+    const received = await get('/api/models/Qwen/Qwen3-8B/load-status');
+    expect([received.status, received.json()]).toMatchObject([404, { error: { code: 'not_found' } }]);
   });
 });
 

@@ -18,6 +18,7 @@ export interface WorkerSetting {
   readonly url: string;
   readonly models?: readonly string[];
   readonly engine?: string;
+  readonly serves?: readonly string[];
   readonly load?: string;
   readonly apiKey?: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -26,11 +27,16 @@ export interface WorkerSetting {
 /** The node id under which a stand-in is given to the gateway. Its content says its name only, so the two never mix. */
 export const nodeIdOf = ({ name }: { readonly name: string }): string => `node-${name}`;
 
-/** A stand-in as a setting, with its models; `models: undefined` makes the gateway ask for the list. */
+/** What stand-ins answer, whatever engine they stand for, and no engine has all of. */
+export const standInServes = ['count_tokens', 'translation', 'image_edit', 'image_variation', 'input_tokens'];
+
+/** A stand-in as a setting, with its models (`models: undefined` makes the gateway ask for the list); it answers all. */
 export const settingOf = (worker: StandIn, more: Partial<WorkerSetting> = {}): WorkerSetting => ({
   id: nodeIdOf(worker),
   url: worker.url,
   models: worker.models(),
+  engine: worker.engine,
+  serves: standInServes,
   ...more,
 });
 

@@ -34,6 +34,7 @@ export interface StandIn extends AsyncDisposable {
   readonly name: string;
   readonly url: string;
   readonly port: number;
+  readonly engine: EngineName;
   readonly models: () => readonly string[];
   /** Inference requests in order of arrival. */
   readonly requests: readonly RecordedRequest[];
@@ -156,6 +157,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     name,
     url: `http://${host}:${port}`,
     port,
+    engine,
     models: () => models,
     requests,
     probes,

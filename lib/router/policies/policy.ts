@@ -25,8 +25,11 @@ export interface Place {
   readonly odds: number;
 }
 
-/** What a probe saw: a load, `busy` for a worker that did not answer in time, `undefined` when there is no signal. */
-export type Seen = Load | 'busy' | undefined;
+/**
+ * What a probe saw: a load, `busy` for a worker that did not answer in time, `asleep` for one that must not be sent a
+ * request, `undefined` when there is no signal.
+ */
+export type Seen = Load | 'busy' | 'asleep' | undefined;
 
 /** Uniform in [0, 1), as `Math.random`. */
 export type Random = () => number;
@@ -64,10 +67,13 @@ const byOdds = (places: readonly Place[], random: Random): Place | undefined => 
  * others, so that it neither draws traffic nor is shunned. A busy one is taken only when no other is left. Where the
  * winner's load is not known, the places' own odds decide, so that a popular key cannot bury it.
  *
- * @param seen what the probes saw, one per place
- * @returns one of `places`, `undefined` only when there are none
+ * @param all the places
+ * @param saw what the probes saw, one per place
+ * @returns one of those that are not asleep, `undefined` only when there are none
  */
-export const choose = (places: readonly Place[], seen: readonly Seen[], random: Random): Place | undefined => {
+export const choose = (all: readonly Place[], saw: readonly Seen[], random: Random): Place | undefined => {
+  const places = all.filter((_, i) => saw[i] !== 'asleep');
+  const seen = saw.filter((one) => one !== 'asleep');
   const calm = places.flatMap((place, i) => (seen[i] === 'busy' ? [] : [{ place, load: seen[i] as Load | undefined }]));
   const known = calm.flatMap(({ load }) => (load ? [loadOf(load)] : []));
   const open = calm.length === 0 ? places : calm.map(({ place }) => place);

@@ -65,6 +65,7 @@ const engines: Readonly<Record<EngineName, Readonly<Record<string, Probe>>>> = {
     '/.well-known/localai.json': () => jsonAnswer({ version: 'v4.9.0', endpoints: { chat: '/v1/chat/completions' } }),
     '/api/version': () => jsonAnswer({ version: '0.9.0' }),
     '/api/tags': (_, asked) => ollamaLists(asked) ?? unavailable('stopping'),
+    '/api/ps': (_, asked) => ollamaLists(asked) ?? unavailable('stopping'),
     '/system': (_, { models }) => jsonAnswer({ backends: ['llama-cpp'], loaded_models: models.map((id) => ({ id })) }),
   },
   vllm: {

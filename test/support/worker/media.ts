@@ -79,7 +79,7 @@ const diarization = (asked: Asked): Answer =>
 const speech = (asked: Asked): Answer => binaryAnswer('audio/wav', inBlocks(wavOf(asked.name), 4));
 
 const images = (asked: Asked): Answer => {
-  const inline = asked.fields.response_format === 'b64_json' || asked.path === '/v1/images/edits';
+  const inline = asked.fields.response_format === 'b64_json' || /\/(edits|variations|upscale)$/.test(asked.path);
   const image = inline
     ? { b64_json: pngOf(asked.name).toString('base64') }
     : { url: `${asked.origin}/generated-images/${asked.name}.png` };
@@ -120,6 +120,12 @@ const posts: Readonly<Record<string, (asked: Asked) => Answer>> = {
   '/v1/images/generations': images,
   '/v1/images/inpainting': images,
   '/v1/images/edits': images,
+  '/v1/images/variations': images,
+  '/v1/images/upscale': images,
+  '/video': (asked) => jsonAnswer({ data: [{ b64_json: 'AAAA' }], by: asked.name }),
+  '/v1/detection': (asked) => jsonAnswer({ detections: [{ x: 1, y: 2, class_name: 'llama' }], by: asked.name }),
+  '/v1/audio/classification': (asked) => jsonAnswer({ classes: [{ label: 'speech', score: 1 }], by: asked.name }),
+  '/audio/transformations': speech,
   '/v1/rerank': rerank,
   '/v1/vad': vad,
   '/vad': vad,

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { type Answer, type Asked, jsonAnswer, ndjsonAnswer, textAnswer, wordsOf } from './answer.ts';
 
+const digestOf = (name: string) => createHash('sha256').update(name).digest('hex');
 const created_at = '2026-01-02T03:04:05.678901Z';
 const details = {
   parent_model: '',
@@ -55,7 +57,7 @@ const tags = (asked: Asked): Answer =>
   jsonAnswer({
     models: asked.models.map((model) => {
       const name = model.includes(':') ? model : `${model}:latest`;
-      return { name, model: name, modified_at: created_at, size: 1_000_000, digest: 'a'.repeat(64), details };
+      return { name, model: name, modified_at: created_at, size: 1_000_000, digest: digestOf(name), details };
     }),
   });
 
@@ -65,7 +67,7 @@ const running = (asked: Asked): Answer =>
       name: model,
       model,
       size: 1_000_000,
-      digest: 'a'.repeat(64),
+      digest: digestOf(model),
       details,
       expires_at: created_at,
       size_vram: 1_000_000,

@@ -192,6 +192,18 @@ export const openaiAnswer = (asked: Asked): Answer | undefined => {
   if (asked.method !== 'POST') return undefined;
   if (asked.path === '/v1/chat/completions') return chat(asked);
   if (asked.path === '/v1/responses') return responses(asked);
+  if (/^(\/v1)?\/tokenize$/.test(asked.path)) return jsonAnswer({ tokens: [1, 2, 3], by: asked.name });
+  if (/^(\/v1)?\/detokenize$/.test(asked.path)) return jsonAnswer({ content: 'Once', by: asked.name });
+  if (asked.path === '/v1/moderations') {
+    return jsonAnswer({
+      id: `modr-${asked.name}`,
+      model: modelOf(asked),
+      results: [{ flagged: false, categories: {} }],
+    });
+  }
+  if (/^\/v1\/(chat\/completions|responses)\/input_tokens$/.test(asked.path)) {
+    return jsonAnswer({ object: 'response.input_tokens', input_tokens: 7, by: asked.name });
+  }
   if (/^\/v1\/(?:engines\/.+\/)?completions$/.test(asked.path)) return completions(asked);
   if (/^\/v1\/(?:engines\/.+\/)?embeddings$/.test(asked.path)) return embeddings(asked);
   return undefined;

@@ -126,11 +126,40 @@ describe('a value that does not parse names its variable', () => {
     ['LOCALAI_WORKERS', '[{"id":"a","url":"http://a","load":"nginx"}]'],
     ['LOCALAI_WORKERS', '[{"id":"a","url":"http://a","colour":"red"}]'],
     ['LOCALAI_WORKERS', '[{"id":"a b","url":"http://a"}]'],
+    ['LOCALAI_WORKERS', '[{"id":"a","url":"http://a","serves":["chats"]}]'],
+    ['LOCALAI_WORKERS', '[{"id":"a","url":"http://a","serves":"chat"}]'],
     ['LOCALAI_WORKERS', '[{"id":"a","url":"http://a"},{"id":"a","url":"http://b"}]'],
   ])('%s=%s', (variable, value) => {
     const error = failureOf({ [variable]: value });
     expect(error.variable).toBe(variable);
     expect(error.message).toMatch(new RegExp(`^${variable}: .+`));
+  });
+
+  test.each([
+    '[{"id":"a","url":"http://a","apiKey":12345678}]',
+    '[{"id":"a","url":"http://a","apiKey":"12345678\\n"}]',
+    '[{"id":"a","url":"http://a","apiKey":"1234 5678"}]',
+    '[{"id":"a","url":"http://a","apiKey":"12345678\u00fc"}]',
+    '[{"id":"a","url":"http://a","apiKey":["12345678"]}]',
+    '[{"id":"a","url":"http://user:12345678@a"}]',
+    '[{"id":"a","url":"http://12345678@a"}]',
+    '[{"id":"a","url":"http://a/?key=12345678"}]',
+    '[{"id":"a","url":"http://a/?"}]',
+    '[{"id":"a","url":"http://a/#12345678"}]',
+    '[{"id":"a","url":"http://a/b\\tc12345678"}]',
+    '[{"id":"a","url":"http://a","models":[12345678]}]',
+    '[{"id":"a","url":"http://a","labels":{"zone":12345678}}]',
+    '[{"id":12345678,"url":"http://a"}]',
+    '[{"id":"a","url":12345678}]',
+    '[12345678]',
+    '12345678',
+    'http://user:12345678@a',
+    'http://a/?key=12345678',
+  ])('%s is refused at the door, by its name and never by its value', (value) => {
+    const error = failureOf({ LOCALAI_WORKERS: value });
+    expect(error.variable).toBe('LOCALAI_WORKERS');
+    expect(error.message).toMatch(/^LOCALAI_WORKERS: .+/);
+    expect(`${error.message} ${error.stack}`).not.toContain('12345678');
   });
 
   test('whatever it is, it is a ConfigError or it is accepted', () => {
@@ -159,11 +188,11 @@ describe('an unknown variable', () => {
 });
 
 describe('LOCALAI_WORKERS', () => {
-  test('as a list of URLs: ids worker-1, worker-2, ..., any models, LocalAI', () => {
+  test('as a list of URLs: ids worker-1, worker-2, ..., any models, no engine', () => {
     const { workers } = parseConfig({ LOCALAI_WORKERS: 'http://10.0.0.1:8080/, https://w.test/base ' });
     expect(workers).toEqual([
-      { id: 'worker-1', name: 'worker-1', url: 'http://10.0.0.1:8080', engine: 'localai', status: 'healthy' },
-      { id: 'worker-2', name: 'worker-2', url: 'https://w.test/base', engine: 'localai', status: 'healthy' },
+      { id: 'worker-1', name: 'worker-1', url: 'http://10.0.0.1:8080', status: 'healthy' },
+      { id: 'worker-2', name: 'worker-2', url: 'https://w.test/base', status: 'healthy' },
     ]);
   });
 
@@ -173,6 +202,7 @@ describe('LOCALAI_WORKERS', () => {
       url: 'http://a:1',
       models: ['m'],
       engine: 'vllm',
+      serves: ['moderation', 'rerank'],
       load: 'haproxy',
       apiKey: 'k',
       labels: { zone: 'a' },

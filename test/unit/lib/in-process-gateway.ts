@@ -4,6 +4,7 @@ import { createGateway } from '../../../lib/gateway.ts';
 import { forms } from '../../../lib/http/form-fields.ts';
 import { createImages } from '../../../lib/inference/images.ts';
 import { type Capture, type InvokeOptions, installAwslambda, invokeStreaming } from '../../support/awslambda.ts';
+import { standInServes } from '../../support/gateway.ts';
 import type { StandIn } from '../../support/stand-in-worker.ts';
 
 /** One request to a function URL. */
@@ -84,11 +85,17 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** A function as deployed, in this process: everything but the Lambda runtime is real. Header on, anonymous access. */
 export const createInProcessGateway = (
   family: Family,
-  workers: readonly Pick<StandIn, 'name' | 'url' | 'models'>[] | undefined,
+  workers: readonly Pick<StandIn, 'name' | 'url' | 'models' | 'engine'>[] | undefined,
   env: Environment = {},
 ): InProcessGateway => {
   installAwslambda();
-  const settings = workers?.map((worker) => ({ id: `node-${worker.name}`, url: worker.url, models: worker.models() }));
+  const settings = workers?.map(({ name, url, models, engine }) => ({
+    id: `node-${name}`,
+    url,
+    models: models(),
+    engine,
+    serves: standInServes,
+  }));
   const handler = createGateway(family, {
     env: {
       LOCALAI_EXPOSE_NODE_HEADER: 'true',

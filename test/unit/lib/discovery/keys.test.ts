@@ -12,10 +12,18 @@ describe('parseKeys', () => {
     [` sk-one \r\n\n sk-two,sk-three,`, [digest, digestKey('sk-two'), digestKey('sk-three')]],
     [`sha256:${digest.toUpperCase()}`, [digest]],
     [`sha256:${digest},sk-two`, [digest, digestKey('sk-two')]],
+    [`SHA256:${digest}`, [digest]],
   ])('reads %j', (text, digests) => expect(parseKeys(text)).toEqual(digests));
 
-  it.each(['', ' , \n', 'two words', 'sha256:abc', `sk-one,sha256:${digest}0`, 'sk-\u00fc', '{"keys": ["a"]}'])(
-    'refuses %j as a whole',
-    (text) => expect(parseKeys(text)).toBeUndefined(),
-  );
+  it.each([
+    '',
+    ' , \n',
+    'two words',
+    'sha256:abc',
+    'SHA256:abc',
+    `Sha-256:${digest}`,
+    `sk-one,sha256:${digest}0`,
+    'sk-\u00fc',
+    '{"keys": ["a"]}',
+  ])('refuses %j as a whole', (text) => expect(parseKeys(text)).toBeUndefined());
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { encodeFleet, type FleetWorker, pointerName } from '../../../../lib/discovery/fleet.ts';
 import { digestKey, noKey } from '../../../../lib/discovery/keys.ts';
 import { createSsmSource, type SsmSourceOptions } from '../../../../lib/discovery/ssm.ts';
+import { createStaticWorkers } from '../../../../lib/discovery/static.ts';
 import { UnavailableError } from '../../../../lib/errors.ts';
 import { createFakeClock, settle } from '../time/fake-clock.ts';
 
@@ -192,25 +193,34 @@ describe('ssm source', () => {
 
   it('does not read the fleet when workers are given', async () => {
     const given = [{ id: 'w', name: 'w', url: 'http://127.0.0.1:1', status: 'healthy' as const, engine: 'localai' }];
-    const { source, calls } = arrange({ staticWorkers: async () => given });
+    const { source, calls } = arrange({ staticWorkers: { current: async () => given, settled: async () => {} } });
     expect((await source.current()).workers).toBe(given);
     expect(calls[0]).toHaveLength(5);
   });
 
   it('has changed settings in time when a given worker hangs', async () => {
     let asked = 0;
-    const { clock, set, source } = arrange({
-      staticWorkers: () => {
-        asked += 1;
-        return asked === 1 ? Promise.resolve([]) : new Promise(() => {});
-      },
+    const clock = createFakeClock();
+    const { set, source } = arrange({
+      clock,
+      staticWorkers: createStaticWorkers({
+        workers: [{ id: 'w', name: 'w', url: 'http://127.0.0.1:1', status: 'healthy', engine: 'vllm' }],
+        ttlMs,
+        clock,
+        log: () => {},
+        ask: () => {
+          asked += 1;
+          const body = '{"data":[{"id":"m"}]}';
+          return asked === 1 ? Promise.resolve({ status: 200, headers: {}, body }) : new Promise(() => {});
+        },
+      }),
     });
-    await source.current();
+    expect((await source.current()).workers).toMatchObject([{ models: ['m'] }]);
     set('expose-node-header', 'true');
     clock.freeze(10 * ttlMs);
     const thawed = source.current();
     await clock.advance(500);
-    expect(await thawed).toMatchObject({ exposeNodeHeader: true, workers: [] });
+    expect(await thawed).toMatchObject({ exposeNodeHeader: true, workers: [{ models: ['m'] }] });
     expect(asked).toBe(2);
   });
 

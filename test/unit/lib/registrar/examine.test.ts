@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { FleetWorker } from '../../../../lib/discovery/fleet.ts';
-import { examine, type Target, unasked } from '../../../../lib/registrar/examine.ts';
+import { examine, type Prospect, unasked } from '../../../../lib/registrar/examine.ts';
 import type { Ask } from '../../../../lib/upstream/ask.ts';
 
-const target: Target = {
+const target: Prospect = {
   id: 'node-1',
   name: 'chat-node-1',
   service: 'chat',
@@ -42,7 +42,7 @@ const healthy: FleetWorker = {
 };
 const look = (
   answers: Parameters<typeof worker>[0],
-  more: Partial<Target> = {},
+  more: Partial<Prospect> = {},
   known?: FleetWorker,
   apiKey?: string,
 ) => {
@@ -62,7 +62,7 @@ describe('examine', () => {
   it('asks a known healthy worker for its health and models only', async () => {
     const { found, asked } = await look({ '/v1/models': [200, models('new')], '/health': [200] }, {}, healthy);
     expect(found).toMatchObject({ engine: 'vllm', models: ['new'] });
-    expect(asked).toEqual(['/health', '/v1/models']);
+    expect(asked).toEqual(['/health', '/v1/models', '/is_sleeping']);
   });
 
   it("takes the operator's word for engine and models", async () => {
@@ -93,8 +93,10 @@ describe('examine', () => {
   });
 
   it('asks nothing more where nobody is', async () => {
-    expect((await look(undefined)).asked).toHaveLength(1);
-    expect((await look(undefined)).found).toMatchObject({ status: 'pending', engine: 'localai' });
+    const { asked, found } = await look(undefined);
+    expect(asked).toEqual(['/v1/models']);
+    expect(found).toMatchObject({ status: 'pending', engine: undefined });
+    expect((await look(undefined, { engine: 'vllm' }, healthy)).asked).toEqual(['/health', '/health']);
   });
 
   it('keeps the list read before when it cannot be read now; without one the worker may have any model', async () => {
@@ -103,14 +105,15 @@ describe('examine', () => {
     expect((await look(answers, { engine: 'vllm' })).found.models).toBeUndefined();
   });
 
-  it('counts what it cannot recognise as LocalAI, up when its model list answers', async () => {
+  it('takes for any OpenAI server what shows no sign and lists models, and for LocalAI what is said to be', async () => {
     expect((await look({ '/v1/models': [200, localModels('m')] })).found).toMatchObject({
       status: 'healthy',
-      engine: 'localai',
+      engine: 'openai',
       models: ['m'],
     });
+    expect((await look({ '/v1/models': [200, localModels('m')], '/readyz': [200] })).found.engine).toBe('localai');
     expect((await look({ '/v1/models': [200, localModels('m')] }, { engine: 'localai' })).found.status).toBe('pending');
-    expect((await look({ '/v1/models': [200, localModels('m')], '/readyz': [503] })).found.status).toBe('pending');
+    expect((await look({ '/v1/models': [401], '/readyz': [503] })).found.status).toBe('pending');
   });
 
   it.each([
@@ -121,6 +124,39 @@ describe('examine', () => {
     const { found } = await look(answers, { engine: 'localai', listed: true });
     expect(found.status).toBe(status);
     expect(found).not.toHaveProperty('listed');
+  });
+
+  it('keeps a worker as it was known when it wants a key and none can be read', async () => {
+    const { ask } = worker({ '/health': [401], '/v1/models': [401] });
+    const options = { ask, apiKey: undefined, signal, known: healthy };
+    const found = await examine({ ...target, engine: 'vllm' }, { ...options, isKeyless: true });
+    expect(found).toEqual({ ...healthy, lastHeartbeat: undefined });
+    expect((await examine({ ...target, engine: 'vllm' }, options)).status).toBe('unhealthy');
+    const gone = worker(undefined).ask;
+    const dead = await examine({ ...target, engine: 'vllm' }, { ...options, ask: gone, isKeyless: true });
+    expect(dead.status).toBe('unhealthy');
+  });
+
+  it('does not route to a vLLM that sleeps, and marks a llama.cpp that does so by itself', async () => {
+    const asleep: [number, string] = [200, '{"is_sleeping":true}'];
+    const awake: [number, string] = [200, '{"is_sleeping":false}'];
+    const vllm = (sleep: [number, string]) =>
+      look({ '/health': [200], '/v1/models': [200, models('m')], '/is_sleeping': sleep }, { engine: 'vllm' }, healthy);
+    expect((await vllm(asleep)).found).toMatchObject({ status: 'pending', isAsleep: true, models: ['m'] });
+    expect((await vllm(awake)).found).toMatchObject({ status: 'healthy' });
+    expect((await vllm(awake)).found).not.toHaveProperty('isAsleep');
+    const llama = (sleep: [number, string], known?: FleetWorker) =>
+      look({ '/health': [200], '/v1/models': [200, models('m')], '/props': sleep }, { engine: 'llamacpp' }, known);
+    const { found } = await llama(asleep);
+    expect(found).toMatchObject({ status: 'healthy', sleepsByItself: true });
+    expect((await llama(awake, found)).found).toMatchObject({ status: 'healthy', sleepsByItself: true });
+    expect((await llama(awake)).found).not.toHaveProperty('sleepsByItself');
+  });
+
+  it("adds the worker's own list to `*`, and keeps what its record says it serves", async () => {
+    const answers: Record<string, [number, string?]> = { '/health': [200], '/v1/models': [200, models('m')] };
+    const { found } = await look(answers, { engine: 'vllm', models: ['*'], serves: ['moderation'] });
+    expect(found).toMatchObject({ models: ['*', 'm'], serves: ['moderation'] });
   });
 
   it('leaves a worker as it was known when time is up', async () => {
@@ -140,6 +176,6 @@ describe('unasked', () => {
       models: ['old'],
       lastHeartbeat: healthy.lastHeartbeat,
     });
-    expect(unasked(target, 'pending', undefined)).toMatchObject({ status: 'pending', engine: 'localai' });
+    expect(unasked(target, 'pending', undefined)).toMatchObject({ status: 'pending', engine: undefined });
   });
 });

@@ -6,6 +6,7 @@ import { nodeId } from '../../../../lib/registrar/node-id.ts';
 import { createRegistrar, type TaskEvent } from '../../../../lib/registrar/registrar.ts';
 import type { Clock } from '../../../../lib/time/clock.ts';
 import type { Ask } from '../../../../lib/upstream/ask.ts';
+import { hasModel } from '../../../../lib/worker.ts';
 import { ecsTask, type TaskOptions } from '../../../support/aws/container-service.ts';
 import { type Aws, startAws } from '../../../support/aws.ts';
 
@@ -17,6 +18,9 @@ let logs: { event: string; fields: Record<string, unknown> | undefined }[];
 /** Addresses that answer nothing; and what was asked, by address. */
 let silent: Set<string>;
 let keys: Map<string, string | undefined>;
+/** The key that workers want, and what they list, by address. */
+let wanted: string | undefined;
+let lists: Map<string, readonly string[]>;
 let now: number;
 let waited: number;
 
@@ -33,6 +37,8 @@ beforeEach(async () => {
   logs = [];
   silent = new Set();
   keys = new Map();
+  wanted = undefined;
+  lists = new Map();
   now = Date.parse('2026-11-23T12:00:00Z');
   waited = 0;
 });
@@ -53,8 +59,10 @@ const ask: Ask = async ({ url, apiKey }, path) => {
   const { hostname } = new URL(url);
   keys.set(hostname, apiKey);
   if (silent.has(hostname)) return undefined;
+  if (wanted !== undefined && apiKey !== wanted) return { status: 401, headers: {}, body: '' };
   if (path === '/health') return { status: 200, headers: {}, body: '' };
-  const body = JSON.stringify({ data: [{ id: `model-of-${hostname}`, owned_by: 'vllm' }] });
+  const ids = lists.get(hostname) ?? [`model-of-${hostname}`];
+  const body = JSON.stringify({ data: ids.map((id) => ({ id, owned_by: 'vllm' })) });
   return path === '/v1/models' ? { status: 200, headers: {}, body } : { status: 404, headers: {}, body: '' };
 };
 const registrar = () =>
@@ -97,11 +105,12 @@ describe('registrar', () => {
         status: 'healthy',
         engine: 'vllm',
         models: ['model-of-10.0.0.1'],
+        about: [{ id: 'model-of-10.0.0.1', entry: { owned_by: 'vllm' } }],
         labels: { gpu: 'l4' },
         apiKey: 'worker-secret',
         lastHeartbeat: '2026-11-23T12:00:00.000Z',
       },
-      expect.objectContaining({ id: 'mine', name: 'mine', engine: 'localai', models: ['m'], status: 'healthy' }),
+      expect.objectContaining({ id: 'mine', name: 'mine', engine: 'vllm', models: ['m'], status: 'healthy' }),
     ]);
     expect(keys.get('10.0.0.1')).toBe('worker-secret');
     for (const { value } of aws.ssm.writes) expect(value).not.toContain('worker-secret');
@@ -239,6 +248,133 @@ describe('registrar', () => {
     setTasks('chat', { address: '10.0.0.3' });
     await expect(run(schedule, interrupted)).rejects.toMatchObject({ name: 'ConflictError' });
     expect(await statuses()).toEqual({ '10.0.0.3': 'healthy' });
+  });
+
+  describe('a typo in worker-keys', () => {
+    beforeEach(async () => {
+      wanted = 'worker-secret';
+      aws.ssm.put(`${prefix}/runtime/worker-keys`, '{"chat":"worker-secret"}', 'SecureString');
+      describeService('chat', { engine: 'vllm' });
+      setTasks('chat', { id: '1'.repeat(32), address: '10.0.0.1' });
+    });
+    const typos = ['{"chat":"worker-secret"', '{"chat":12345678}', '{"chat":"worker-secret\\n"}', '{"chat":""}'];
+
+    it.each(typos)('%s: the keys read last count on, and the log names the parameter alone', async (typo) => {
+      const one = registrar();
+      await run(schedule, one);
+      aws.ssm.put(`${prefix}/runtime/worker-keys`, typo, 'SecureString');
+      now += 60_000;
+      expect(await run(schedule, one)).toMatchObject({ outcome: 'unchanged', healthy: 1 });
+      expect(logs).toContainEqual({
+        event: 'parameter_malformed',
+        fields: { parameter: `${prefix}/runtime/worker-keys` },
+      });
+      expect(JSON.stringify(logs)).not.toMatch(/secret|12345678/);
+    });
+
+    it('on a cold start: who wants a key stays as known, who is gone does not', async () => {
+      await run();
+      aws.ssm.put(`${prefix}/runtime/worker-keys`, typos[0] ?? '', 'SecureString');
+      now += 60_000;
+      expect(await run()).toMatchObject({ outcome: 'unchanged', healthy: 1 });
+      silent.add('10.0.0.1');
+      expect(await run()).toMatchObject({ outcome: 'written', healthy: 0 });
+    });
+
+    it('is none when the parameter is gone: then there are no keys', async () => {
+      const one = registrar();
+      await run(schedule, one);
+      aws.ssm.delete(`${prefix}/runtime/worker-keys`);
+      expect(await run(schedule, one)).toMatchObject({ outcome: 'written', healthy: 0 });
+    });
+  });
+
+  it('cuts a list that no run could write, says so, and keeps the others and every model in reach', async () => {
+    describeService('chat', { engine: 'vllm' });
+    setTasks('chat', { id: '1'.repeat(32), address: '10.0.0.1' }, { id: '2'.repeat(32), address: '10.0.0.2' });
+    const long = Array.from({ length: 15_000 }, (_, n) => `${nodeId(String(n))}${nodeId(`${n}x`)}`.slice(0, 64)).sort();
+    lists.set('10.0.0.1', long);
+    expect(await run()).toMatchObject({ outcome: 'written', healthy: 2 });
+    expect(aws.count('PutParameter')).toBeLessThan(20);
+    const [cut, kept] = [...(await fleet())].sort((a, b) => (a.url < b.url ? -1 : 1));
+    expect(kept?.models).toEqual(['model-of-10.0.0.2']);
+    expect(cut?.models?.slice(0, 100)).toEqual(long.slice(0, 100));
+    expect(cut?.models?.at(-1)).toBe('*');
+    expect(cut && hasModel(cut, long.at(-1) ?? '')).toBe(true);
+    expect(logs).toContainEqual({
+      event: 'model_list_cut',
+      fields: { worker: cut?.id, service: 'chat', models: 15_000 },
+    });
+    now += 60_000;
+    expect(await run()).toMatchObject({ outcome: 'unchanged' });
+  });
+
+  it('shortens the lists of all where the whole fleet has long ones', async () => {
+    describeService('chat', { engine: 'vllm' });
+    const addresses = Array.from({ length: 40 }, (_, n) => `10.0.0.${n}`);
+    setTasks('chat', ...addresses.map((address) => ({ address })));
+    for (const address of addresses) {
+      lists.set(
+        address,
+        Array.from({ length: 600 }, (_, n) => nodeId(`${address}-${n}`)),
+      );
+    }
+    expect(await run()).toMatchObject({ outcome: 'written', healthy: 40 });
+    expect(aws.count('PutParameter')).toBeLessThan(62);
+    for (const { models } of await fleet()) expect(models?.length).toBeGreaterThan(10);
+  });
+
+  it('and another at once, each with a fleet of its own: whatever a reader meets is whole', async () => {
+    describeService('chat', { engine: 'vllm' });
+    setTasks('chat', { id: '0'.repeat(32), address: '10.0.0.1' });
+    await run();
+    const fleetOf = (name: string) => Array.from({ length: 300 }, (_, n) => nodeId(`${name}-${n}`)).sort();
+    const another = (name: string, delays: readonly number[]) => {
+      let puts = 0;
+      return createRegistrar({
+        prefix,
+        ecs: clients.ecs,
+        ssm: clients.ssm,
+        log: () => {},
+        clock: {
+          now: () => now,
+          sleep: () => new Promise((resolve) => setTimeout(resolve, delays[puts++ % delays.length])),
+        },
+        ask: async (worker, path, options) => {
+          if (path !== '/v1/models') return ask(worker, path, options);
+          const data = fleetOf(name).map((id) => ({ id }));
+          return { status: 200, headers: {}, body: JSON.stringify({ data }) };
+        },
+      });
+    };
+    const read = async () => (await fleet())[0]?.models;
+    const whole = [['model-of-10.0.0.1'], fleetOf('a'), fleetOf('b')];
+    for (const [first, second] of [
+      [
+        [0, 3],
+        [2, 1],
+      ],
+      [[1], [4, 0, 0]],
+      [
+        [5, 0],
+        [0, 5],
+      ],
+    ] as const) {
+      const runs = Promise.allSettled([run(schedule, another('a', first)), run(schedule, another('b', second))]);
+      let isOver = false;
+      runs.then(() => {
+        isOver = true;
+      });
+      while (!isOver) expect(whole).toContainEqual(await read());
+      const settled = await runs;
+      for (const one of settled) {
+        if (one.status === 'rejected') expect(one.reason).toMatchObject({ name: 'ConflictError' });
+      }
+      expect(whole).toContainEqual(await read());
+      await run(schedule, another('c', [0]));
+      whole.push(fleetOf('c'));
+      expect(await read()).toEqual(fleetOf('c'));
+    }
   });
 
   it('replaces a damaged fleet', async () => {

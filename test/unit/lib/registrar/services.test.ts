@@ -34,6 +34,10 @@ describe('parseService', () => {
     ['{"cluster":"gpu","service":"chat","port":1,"engine":"what"}', 'engine'],
     ['{"workers":[{"id":"a b","url":"http://10.0.0.1"}]}', 'workers.0.id'],
     ['{"workers":[{"id":"a","url":"ftp://10.0.0.1"}]}', 'workers.0.url'],
+    ['{"workers":[{"id":"a","url":"http://u:p@10.0.0.1"}]}', 'workers.0.url'],
+    ['{"workers":[{"id":"a","url":"http://10.0.0.1/?a=b"}]}', 'workers.0.url'],
+    ['{"workers":[{"id":"a","url":"http://10.0.0.1","serves":["what"]}]}', 'workers.0.serves.0'],
+    ['{"cluster":"gpu","service":"chat","port":1,"serves":"rerank"}', 'serves'],
   ])('says what is wrong with %s: %s', (text, malformed) => expect(parseService(text)).toEqual({ malformed }));
 });
 

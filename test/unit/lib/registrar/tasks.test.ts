@@ -1,7 +1,7 @@
 import { DescribeTasksCommand, ECSClient, ListTasksCommand, type Task } from '@aws-sdk/client-ecs';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { mockClient } from 'aws-sdk-client-mock';
-import { candidateOf, discoverTasks } from '../../../../lib/registrar/tasks.ts';
+import { discoverTasks, serviceTaskOf } from '../../../../lib/registrar/tasks.ts';
 
 const eni = (status = 'ATTACHED', type = 'ElasticNetworkInterface') => ({
   type,
@@ -20,7 +20,7 @@ const task = (more: Task = {}): Task => ({
   ...more,
 });
 
-describe('candidateOf', () => {
+describe('serviceTaskOf', () => {
   it.each([
     ['RUNNING', 'RUNNING', 'UNKNOWN', 'running'],
     ['RUNNING', 'RUNNING', 'HEALTHY', 'running'],
@@ -34,15 +34,15 @@ describe('candidateOf', () => {
     ['DEPROVISIONING', 'STOPPED', 'UNKNOWN', 'draining'],
     ['STOPPED', 'STOPPED', 'UNKNOWN', undefined],
   ] as const)('%s, should be %s, health %s: %s', (lastStatus, desiredStatus, healthStatus, phase) => {
-    expect(candidateOf(task({ lastStatus, desiredStatus, healthStatus }))?.phase).toBe(phase);
+    expect(serviceTaskOf(task({ lastStatus, desiredStatus, healthStatus }))?.phase).toBe(phase);
   });
 
   it('has the address of an attached interface only', () => {
-    expect(candidateOf(task())?.address).toBe('10.0.0.7');
-    expect(candidateOf(task({ attachments: [eni('ATTACHED', 'eni')] }))?.address).toBe('10.0.0.7');
-    expect(candidateOf(task({ attachments: [eni('DETACHED')] }))?.address).toBeUndefined();
-    expect(candidateOf(task({ attachments: [] }))?.address).toBeUndefined();
-    expect(candidateOf(task({ attachments: [eni('ATTACHED', 'sdi'), eni()] }))?.address).toBe('10.0.0.7');
+    expect(serviceTaskOf(task())?.address).toBe('10.0.0.7');
+    expect(serviceTaskOf(task({ attachments: [eni('ATTACHED', 'eni')] }))?.address).toBe('10.0.0.7');
+    expect(serviceTaskOf(task({ attachments: [eni('DETACHED')] }))?.address).toBeUndefined();
+    expect(serviceTaskOf(task({ attachments: [] }))?.address).toBeUndefined();
+    expect(serviceTaskOf(task({ attachments: [eni('ATTACHED', 'sdi'), eni()] }))?.address).toBe('10.0.0.7');
   });
 });
 
@@ -68,8 +68,8 @@ describe('discoverTasks', () => {
     ecs.on(DescribeTasksCommand).callsFake(({ tasks }: { tasks: string[] }) => ({
       tasks: tasks.map((taskArn) => task({ taskArn })),
     }));
-    const { candidates } = await discover();
-    expect(candidates.map(({ taskArn }) => taskArn)).toEqual(arns);
+    const { tasks } = await discover();
+    expect(tasks.map(({ taskArn }) => taskArn)).toEqual(arns);
     expect(ecs.commandCalls(DescribeTasksCommand).map(({ args }) => args[0].input.tasks?.length)).toEqual([
       100, 100, 50,
     ]);
@@ -84,14 +84,14 @@ describe('discoverTasks', () => {
         { arn: 'arn:c', reason: 'INTERNAL' },
       ],
     });
-    const { candidates, failed } = await discover();
-    expect(candidates.map(({ taskArn }) => taskArn)).toEqual(['arn:a']);
+    const { tasks, failed } = await discover();
+    expect(tasks.map(({ taskArn }) => taskArn)).toEqual(['arn:a']);
     expect(failed).toEqual(['arn:c']);
   });
 
   it('describes nothing when there is nothing', async () => {
     ecs.on(ListTasksCommand).resolves({ taskArns: [] });
-    expect(await discover()).toEqual({ candidates: [], failed: [] });
+    expect(await discover()).toEqual({ tasks: [], failed: [] });
     expect(ecs.commandCalls(DescribeTasksCommand)).toHaveLength(0);
   });
 });

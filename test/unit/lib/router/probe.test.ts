@@ -18,10 +18,12 @@ type Reply = { status?: number; body?: string } | 'hang' | 'refused';
 const setup = (replies: Record<string, Reply>, options: { timeoutMs?: number } = {}) => {
   const clock = { ms: 1_000_000 };
   const asked: string[] = [];
+  /** Questions whether it sleeps, apart from those for its load. */
+  const sleepAsked: string[] = [];
   const headers: Record<string, string>[] = [];
   let aborted = 0;
   const fetchText: FetchText = (url, request) => {
-    asked.push(url);
+    (/\/(is_sleeping|props)$/.test(url) ? sleepAsked : asked).push(url);
     headers.push(request.headers);
     const reply = replies[url] ?? { status: 404 };
     if (reply === 'refused') return Promise.reject(new Error('ECONNREFUSED'));
@@ -34,7 +36,7 @@ const setup = (replies: Record<string, Reply>, options: { timeoutMs?: number } =
     });
   };
   const prober = createProber({ fetchText, now: () => clock.ms, ...options });
-  return { clock, asked, headers, prober, replies, abortedCount: () => aborted };
+  return { clock, asked, sleepAsked, headers, prober, replies, abortedCount: () => aborted };
 };
 
 const metrics = (running: number, waiting: number) => ({
@@ -52,7 +54,7 @@ describe('probing', () => {
   test('reads load, with the key of the worker', async () => {
     const { prober, headers } = setup({ 'http://v/load': { body: '{"server_load":3}' } });
     expect(await prober.load(worker('v', 'vllm', { apiKey: 'secret' }))).toEqual({ running: 3, waiting: 0 });
-    expect(headers).toEqual([{ authorization: 'Bearer secret' }]);
+    expect(headers).toEqual(Array(2).fill({ authorization: 'Bearer secret' }));
   });
 
   test('does not believe a zero of /load before it has seen it count', async () => {
@@ -183,5 +185,70 @@ describe('probing', () => {
     expect(await leaving).toBeUndefined();
     expect(await staying).toBe('busy');
     expect(await prober.load(v, controller.signal)).toBeUndefined();
+  });
+});
+
+describe('sleep', () => {
+  const sleeping = (is_sleeping: boolean) => ({ body: JSON.stringify({ is_sleeping }) });
+  const idle = { running: 0, waiting: 0 };
+
+  test('a vLLM that sleeps is told apart from an idle one, and no longer when it is awake', async () => {
+    const { prober, clock, replies } = setup({
+      'http://v/is_sleeping': sleeping(true),
+      'http://v/load': { body: '{"server_load":0}' },
+    });
+    const v = worker('v', 'vllm');
+    expect([prober.maySleep(v), await prober.load(v)]).toEqual([true, 'asleep']);
+    replies['http://v/is_sleeping'] = sleeping(false);
+    clock.ms += 1000;
+    expect([prober.maySleep(v), await prober.load(v)]).toEqual([true, idle]);
+  });
+
+  test('a vLLM that says that it never sleeps is not asked again for five minutes', async () => {
+    const { prober, clock, sleepAsked } = setup({ 'http://v/load': { body: '{"server_load":1}' } });
+    const v = worker('v', 'vllm');
+    for (const pause of [0, 1000, 299_000]) {
+      clock.ms += pause;
+      expect(await prober.load(v)).toEqual({ running: 1, waiting: 0 });
+      expect(prober.maySleep(v)).toBe(false);
+    }
+    expect(sleepAsked).toHaveLength(1);
+    clock.ms += 1000;
+    expect(prober.maySleep(v)).toBe(true);
+    await prober.load(v);
+    expect(sleepAsked).toHaveLength(2);
+  });
+
+  test.each(['hang', 'refused', { status: 503 }] as const)(
+    'a question that is not answered (%j) hides no load',
+    async (reply) => {
+      const { prober } = setup({ 'http://v/is_sleeping': reply, 'http://v/load': { body: '{"server_load":2}' } });
+      expect(await prober.load(worker('v', 'vllm'))).toEqual({ running: 2, waiting: 0 });
+    },
+  );
+
+  test('a llama.cpp that sleeps is idle, and neither asked for its load then nor ever after', async () => {
+    const { prober, clock, asked, replies } = setup({
+      'http://l/props': sleeping(true),
+      'http://l/metrics': { body: 'llamacpp:requests_processing 1\n' },
+    });
+    const l = worker('l', 'llamacpp');
+    expect([prober.maySleep(l), await prober.load(l)]).toEqual([false, idle]);
+    replies['http://l/props'] = sleeping(false);
+    clock.ms += 1000;
+    expect(await prober.load(l)).toBeUndefined();
+    expect(asked).toEqual([]);
+  });
+
+  test('a llama.cpp the fleet knows to sleep by itself is not asked for its load; others are', async () => {
+    const { prober, asked } = setup({
+      'http://l/props': sleeping(false),
+      'http://l/metrics': { body: 'llamacpp:requests_processing 1\n' },
+      'http://m/props': { body: '{"total_slots":4}' },
+      'http://m/metrics': { body: 'llamacpp:requests_processing 3\n' },
+    });
+    const workers = [worker('l', 'llamacpp', { sleepsByItself: true }), worker('m', 'llamacpp')];
+    expect(await prober.loads(workers)).toEqual([undefined, { running: 3, waiting: 0 }]);
+    expect(asked).toEqual(['http://m/metrics']);
   });
 });

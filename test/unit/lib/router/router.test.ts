@@ -1,15 +1,21 @@
 import { describe, expect, test } from '@jest/globals';
-import { ModelNotFoundError, NotServedError, UnavailableError } from '../../../../lib/errors.ts';
+import type { Operation } from '../../../../lib/engines/engine.ts';
+import { InvalidRequestError, ModelNotFoundError, NotServedError, UnavailableError } from '../../../../lib/errors.ts';
 import { createHolder, stampOf } from '../../../../lib/holder.ts';
 import { candidatesFor } from '../../../../lib/router/candidates.ts';
 import { createEjection } from '../../../../lib/router/ejection.ts';
-import type { Hints, Policy } from '../../../../lib/router/policies/policy.ts';
+import type { Hints, Policy, Seen } from '../../../../lib/router/policies/policy.ts';
+import type { Prober } from '../../../../lib/router/probe.ts';
 import { createRepeats } from '../../../../lib/router/repeats.ts';
 import { createRouter, type Route } from '../../../../lib/router/router.ts';
 import type { Worker } from '../../../../lib/worker.ts';
 import { workerOf } from '../scripted-fleet.ts';
 
-const need = (model: string | undefined, operation = 'chat') => ({ operation, model, requestedModel: model });
+const need = (model: string | undefined, operation: Operation = 'chat') => ({
+  operation,
+  model,
+  requestedModel: model,
+});
 const ids = (workers: readonly Worker[]) => workers.map(({ id }) => id);
 
 describe('who may serve a request', () => {
@@ -24,6 +30,12 @@ describe('who may serve a request', () => {
     ['ignores :latest in the request', [workerOf('a', { models: ['m'] })], 'm:latest', ['a']],
     ['no other tag', [workerOf('a', { models: ['m:latest'] }), workerOf('b', { models: ['m:7b'] })], 'm:7b', ['b']],
     ['lists *', [workerOf('a', { models: ['*'] })], 'm', ['a']],
+    [
+      'has a model of its own choice, where none is named',
+      ['localai', 'vllm', 'llamacpp', 'ollama', 'openai'].map((engine) => workerOf(engine, { engine })),
+      undefined,
+      ['localai', 'vllm', 'llamacpp'],
+    ],
     ['has no list that could be read', [workerOf('a', { models: undefined })], 'm', ['a']],
     [
       'anybody, without a model',
@@ -64,6 +76,19 @@ describe('who may serve a request', () => {
     );
   });
 
+  test('no model named, and nobody who has one of its own: 400 that says so; only asleep, 503', () => {
+    const open = [workerOf('a', { engine: 'ollama' }), workerOf('b', { engine: 'openai' })];
+    expect(() => candidatesFor(open, need(undefined))).toThrow(InvalidRequestError);
+    const asleep = workerOf('v', { engine: 'vllm', status: 'pending' });
+    expect(() => candidatesFor([...open, asleep], need(undefined))).toThrow(UnavailableError);
+  });
+
+  test('what the record says it serves counts beside the engine', () => {
+    const workers = [workerOf('a', { engine: 'openai', serves: ['responses'] }), workerOf('b', { engine: 'openai' })];
+    expect(ids(candidatesFor(workers, need('m', 'responses')))).toEqual(['a']);
+    expect(() => candidatesFor(workers, need('m', 'rerank'))).toThrow(NotServedError);
+  });
+
   test('those who could are not healthy: 503', () => {
     const workers = [workerOf('a', { status: 'unhealthy' }), workerOf('b', { engine: 'ollama' })];
     expect(() => candidatesFor(workers, need('m', 'rerank'))).toThrow(UnavailableError);
@@ -74,7 +99,7 @@ describe('the router', () => {
   const hints: Hints = { systemTokens: 0, promptTokens: 10, conversationKey: 'c' };
 
   /** Takes candidates in their order, one place only, and shows what it was given. */
-  const setUp = (loads: () => Promise<readonly (undefined | 'busy')[]> = async () => []) => {
+  const setUp = (loads: Prober['loads'] = async () => []) => {
     const given: { candidates: string[]; hints: Hints }[] = [];
     const policy: Policy = {
       name: 'first',
@@ -88,7 +113,7 @@ describe('the router', () => {
       policy,
       ejection: createEjection({ now: () => now, random: () => 0 }),
       repeats: createRepeats({ now: () => now }),
-      prober: { loads, load: async () => undefined },
+      prober: { loads, load: async () => undefined, maySleep: ({ engine }) => engine === 'vllm' },
       random: () => 0,
     });
     const workers = ['a', 'b', 'c'].map((id) => workerOf(id));
@@ -157,6 +182,46 @@ describe('the router', () => {
     expect(probes).toBe(0);
     expect((await router.pick(route))?.id).toBe('b');
     expect(probes).toBe(1);
+  });
+
+  test('those that name the model come first, those that may have it when none of them is left', async () => {
+    const { router, route, tried } = setUp();
+    const workers = [
+      workerOf('any', { models: undefined }),
+      workerOf('star', { models: ['*'] }),
+      workerOf('named', { models: ['m'] }),
+      workerOf('second', { models: ['m:latest', '*'] }),
+    ];
+    const order: (string | undefined)[] = [];
+    while (router.hasNext({ ...route, workers })) {
+      const worker = await router.pick({ ...route, workers });
+      order.push(worker?.id);
+      tried.add(worker?.id ?? '');
+    }
+    expect(order).toEqual(['named', 'second', 'any', 'star']);
+  });
+
+  test('one that may have the model comes before one that names it and is out', async () => {
+    const { router, route } = setUp();
+    const named = workerOf('named', { models: ['m'] });
+    const workers = [named, workerOf('any', { models: undefined })];
+    router.failed(named);
+    expect((await router.pick({ ...route, workers }))?.id).toBe('any');
+  });
+
+  test('never picks one that is asleep, also where it is the only one', async () => {
+    const asleep = new Set(['a', 'b']);
+    const loads: Prober['loads'] = async (workers) =>
+      workers.map(({ id }): Seen => (asleep.has(id) ? 'asleep' : undefined));
+    const { router, route } = setUp(loads);
+    const three = { ...route, workers: ['a', 'b', 'c'].map((id) => workerOf(id, { engine: 'vllm' })) };
+    expect((await router.pick(three))?.id).toBe('c');
+    asleep.add('c');
+    await expect(router.pick(three)).rejects.toBeInstanceOf(UnavailableError);
+    const only = [workerOf('a', { engine: 'vllm' })];
+    await expect(router.pick({ ...route, workers: only })).rejects.toBeInstanceOf(UnavailableError);
+    asleep.clear();
+    expect((await router.pick({ ...route, workers: only }))?.id).toBe('a');
   });
 
   test('says in whose words nobody can serve it', async () => {

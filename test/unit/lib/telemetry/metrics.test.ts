@@ -101,7 +101,7 @@ describe('metrics', () => {
       return fieldsOf({ ...success, operation, genAiOperation })['gen_ai.operation.name'];
     };
     const names = new Set(endpoints.map(({ operation }) => nameOf(operation)));
-    expect(names.size).toBeLessThanOrEqual(32);
+    expect(names.size).toBeLessThanOrEqual(48);
     expect(nameOf('messages')).toBe('chat');
     expect(nameOf('ollama_generate')).toBe('text_completion');
     expect(nameOf('speech')).toBe('speech');

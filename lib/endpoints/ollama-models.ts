@@ -1,0 +1,119 @@
+import type { Snapshot } from '../discovery/source.ts';
+import type { Operation } from '../engines/engine.ts';
+import { engineOf, servesOperation } from '../engines/index.ts';
+import type { Fields } from '../json.ts';
+import type { Ask } from '../upstream/ask.ts';
+import { sameModel, type Worker } from '../worker.ts';
+import { type CatalogEntry, catalog } from './catalog.ts';
+
+const EPOCH = '1970-01-01T00:00:00Z';
+/** Ollama's own word for a model that is never unloaded; its clients call a time in the past "Stopping...". */
+const FOREVER = '2318-01-01T00:00:00Z';
+const DETAILS = { parent_model: '', format: '', family: '', families: [], parameter_size: '', quantization_level: '' };
+/** The level of Ollama's API spoken where no worker says one; clients refuse servers that say an older one. */
+const API_VERSION = '0.9.0';
+/** How long a worker may take to say what it has in memory. */
+const LOADED_MS = 1000;
+
+const OPERATIONS: readonly Operation[] = ['ollama_chat', 'ollama_generate', 'ollama_embed', 'ollama_embeddings'];
+
+/** Whether a request in Ollama's words can be served by the worker. */
+export const speaksOllama = (worker: Worker): boolean =>
+  OPERATIONS.some((operation) => servesOperation(worker, operation));
+
+const sizeName = (parameters: unknown): string =>
+  typeof parameters === 'number' && parameters > 0
+    ? parameters >= 1e9
+      ? `${(parameters / 1e9).toFixed(1)}B`
+      : `${(parameters / 1e6).toFixed(0)}M`
+    : '';
+
+/** Clients tell models apart by digests; where no worker says one, the name stands for it. */
+const digestOf = ({ id, tag }: CatalogEntry): string =>
+  /[0-9a-f]{64}$/.exec(tag?.digest ?? '')?.[0] ??
+  // Loaded here and not above: at the start of every function it would take longer than the whole table.
+  process.getBuiltinModule('node:crypto').createHash('sha256').update(id).digest('hex');
+
+const detailsOf = ({ entry, tag }: CatalogEntry) => ({
+  ...DETAILS,
+  parameter_size: sizeName(entry?.meta?.n_params),
+  ...tag?.details,
+});
+
+/** What nobody says anything about writes text; what reads and sees as well. */
+const capabilitiesOf = ({ capabilities = [] }: CatalogEntry): readonly string[] =>
+  capabilities.includes('completion') || capabilities.includes('embedding')
+    ? capabilities
+    : ['completion', ...capabilities];
+
+/** An entry of `GET /api/tags`. */
+export const tagOf = (entry: CatalogEntry) => ({
+  name: entry.id,
+  model: entry.id,
+  modified_at: entry.tag?.modified_at ?? EPOCH,
+  size: entry.tag?.size ?? 0,
+  digest: digestOf(entry),
+  details: detailsOf(entry),
+  capabilities: capabilitiesOf(entry),
+});
+
+/** What can be said of a model that runs on an engine without Ollama's API (`POST /api/show`). */
+export const shownOf = (entry: CatalogEntry) => {
+  const { id, aliasOf = id, entry: said } = entry;
+  const details = detailsOf(entry);
+  const window =
+    said?.max_model_len ?? said?.meta?.n_ctx ?? said?.meta?.n_ctx_train ?? said?.context_length ?? said?.context_window;
+  // Clients look for the window under the architecture's name.
+  const architecture = details.family || 'model';
+  return {
+    modelfile: `FROM ${aliasOf}\n`,
+    parameters: '',
+    template: '',
+    details,
+    model_info: {
+      'general.basename': id,
+      ...(window === undefined
+        ? {}
+        : { 'general.architecture': architecture, [`${architecture}.context_length`]: window }),
+      ...(said?.meta?.n_params === undefined ? {} : { 'general.parameter_count': said.meta.n_params }),
+    },
+    capabilities: capabilitiesOf(entry),
+    modified_at: entry.tag?.modified_at ?? EPOCH,
+  };
+};
+
+/** The version that all workers with Ollama's own API have: a client must not count on more. */
+export const ollamaVersion = ({ workers }: Snapshot): string => {
+  const versions = workers.flatMap(({ status, version }) => (status === 'healthy' && version ? [version] : []));
+  const [lowest] = versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return lowest ?? API_VERSION;
+};
+
+/** @returns Ollama's entries of what a worker has in memory, or its own names where all of them are. */
+const loadedAt = async (worker: Worker, ask: Ask): Promise<readonly Fields[]> => {
+  const { loaded } = engineOf(worker.engine);
+  if (loaded === undefined) return [];
+  const answer = loaded === 'all' ? undefined : await ask(worker, loaded.path, { timeoutMs: LOADED_MS });
+  const found = loaded === 'all' ? loaded : answer && answer.status < 300 ? loaded.read(answer.body) : undefined;
+  return found === 'all' ? (worker.models ?? []).map((name) => ({ name })) : (found ?? []);
+};
+
+/** The entries of `GET /api/ps`: asked for now, since a minute later another model is in memory. */
+export const loadedModels = async (snapshot: Snapshot, ask: Ask) => {
+  const workers = snapshot.workers.filter((worker) => worker.status === 'healthy' && speaksOllama(worker));
+  const said = (await Promise.all(workers.map((worker) => loadedAt(worker, ask)))).flat();
+  return catalog(snapshot, speaksOllama).flatMap((entry) => {
+    if (entry.aliasOf !== undefined) return [];
+    const found = said.filter(({ name }) => typeof name === 'string' && sameModel(name, entry.id));
+    if (found.length === 0) return [];
+    const { expires_at, size_vram, context_length } = found.find((one) => 'expires_at' in one) ?? {};
+    return [
+      {
+        ...tagOf(entry),
+        expires_at: typeof expires_at === 'string' ? expires_at : FOREVER,
+        size_vram: typeof size_vram === 'number' ? size_vram : 0,
+        ...(typeof context_length === 'number' && { context_length }),
+      },
+    ];
+  });
+};
