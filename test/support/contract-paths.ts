@@ -27,7 +27,7 @@ const families: Readonly<Record<Family, readonly string[]>> = {
   anthropic: ['/v1/messages', '/v1/messages/count_tokens'],
   ollama: [
     ...['chat', 'generate', 'embed', 'embeddings', 'tags', 'show', 'ps', 'version', 'hello'].map((it) => `/api/${it}`),
-    ...['pull', 'push', 'create', 'copy', 'delete', 'blobs', 'blobs/{id}'].map((it) => `/api/${it}`),
+    ...['pull', 'push', 'create', 'copy', 'delete', 'blobs', 'blobs/{digest}'].map((it) => `/api/${it}`),
     '/',
   ],
   audio: [
