@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { Environment } from './aws/environment.ts';
+import { digestEntry } from './discovery/keys.ts';
 import { listedWorker } from './discovery/listed-worker.ts';
 import { readJson } from './json.ts';
 import { policyNames } from './router/policies/index.ts';
@@ -40,6 +41,14 @@ const list = v.pipe(
   ),
 );
 
+const keys = v.pipe(
+  list,
+  v.check(
+    (all) => all.every((key) => digestEntry(key) !== undefined),
+    'must be keys, or sha256: with 64 hexadecimal digits',
+  ),
+);
+
 const workers = v.pipe(
   v.string(),
   v.transform((text): unknown => {
@@ -77,8 +86,8 @@ const SETTINGS = {
   exposeNodeHeader: setting('LOCALAI_EXPOSE_NODE_HEADER', v.optional(flag, 'false')),
   /** `undefined`: not given, so the fleet comes from SSM. */
   workers: setting('LOCALAI_WORKERS', v.optional(workers)),
-  apiKeys: setting('LOCALAI_API_KEY', v.optional(list, '')),
-  adminKeys: setting('LOCALAI_ADMIN_KEY', v.optional(list, '')),
+  apiKeys: setting('LOCALAI_API_KEY', v.optional(keys, '')),
+  adminKeys: setting('LOCALAI_ADMIN_KEY', v.optional(keys, '')),
   allowAnonymous: setting('GATEWAY_ALLOW_ANONYMOUS', v.optional(flag, 'false')),
   ssmPrefix: setting(
     'GATEWAY_SSM_PREFIX',

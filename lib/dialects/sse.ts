@@ -11,7 +11,7 @@ const BLANK_LINE = /(?:\r\n|\n|\r(?!\n)){2,}/g;
 const BLANK_LINE_LF = /(?:\r\n|\n|\r(?!\n|$)){2,}/g;
 
 /** @returns a text of as many characters as there are bytes: what stands in it in ASCII can be found there. */
-export const latin1 = (bytes: Buffer, start = 0): string => bytes.toString('latin1', Math.max(0, start));
+const latin1 = (bytes: Buffer, start = 0): string => bytes.toString('latin1', Math.max(0, start));
 
 /** @returns where the last run of such line ends ends, -1 when there is none. */
 const endOfLast = (text: string, pattern: RegExp): number => {

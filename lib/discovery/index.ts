@@ -1,7 +1,7 @@
 import { UnavailableError } from '../errors.ts';
 import { log } from '../telemetry/log.ts';
 import type { Worker } from '../worker.ts';
-import { digestKey } from './keys.ts';
+import { digestEntry, noKey } from './keys.ts';
 import type { AskWorker } from './look.ts';
 import type { Snapshot, Source } from './source.ts';
 import { createSsmSource, type SsmSourceOptions } from './ssm.ts';
@@ -36,8 +36,8 @@ export const createSource = (settings: SourceSettings, ask: AskWorker): Source =
   }
   const fixed: Omit<Snapshot, 'workers'> = {
     exposeNodeHeader,
-    apiKeys: apiKeys.map(digestKey),
-    adminKeys: adminKeys.map(digestKey),
+    apiKeys: apiKeys.map((key) => digestEntry(key) ?? noKey),
+    adminKeys: adminKeys.map((key) => digestEntry(key) ?? noKey),
     aliases: {},
   };
   return {

@@ -8,6 +8,13 @@ export const digestKey = (key: string): string =>
  */
 export const noKey = '0'.repeat(64);
 
+/** @returns the digest an entry stands for, a key or `sha256:<hex>`; `undefined` when it is neither. */
+export const digestEntry = (entry: string): string | undefined => {
+  // However it is written: taken for a key in clear, it would open to whoever can read it.
+  if (/^sha-?256:/i.test(entry)) return /^sha256:[0-9a-f]{64}$/i.test(entry) ? entry.slice(7).toLowerCase() : undefined;
+  return digestKey(entry);
+};
+
 /**
  * Reads a key parameter: one key, or `sha256:<hex>`, per line or comma.
  * @returns the digests, or `undefined` when any entry is malformed or there is none.
@@ -17,10 +24,6 @@ export const parseKeys = (text: string): readonly string[] | undefined => {
     .split(/[\r\n,]+/)
     .map((entry) => entry.trim())
     .filter(Boolean);
-  const digests = entries.map((entry) => {
-    // However it is written: taken for a key in clear, it would open to whoever can read the parameter.
-    if (/^sha-?256:/i.test(entry)) return /^sha256:[0-9a-f]{64}$/i.test(entry) && entry.slice(7).toLowerCase();
-    return /^[\x21-\x7e]+$/.test(entry) && digestKey(entry);
-  });
-  return digests.length && digests.every((digest) => digest !== false) ? digests : undefined;
+  const digests = entries.map((entry) => (/^[\x21-\x7e]+$/.test(entry) ? digestEntry(entry) : undefined));
+  return digests.length && digests.every((digest) => digest !== undefined) ? digests : undefined;
 };

@@ -6,7 +6,7 @@ import type { Worker } from '../worker.ts';
 import { type Attempt, type Cached, createCached } from './cached.ts';
 import { FleetError, pointerName } from './fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from './fleet-reader.ts';
-import { digestKey, noKey } from './keys.ts';
+import { digestEntry, noKey } from './keys.ts';
 import { readSetting, type SettingName, settingNames, workerKeyOf } from './parameters.ts';
 import type { Snapshot, Source } from './source.ts';
 
@@ -52,8 +52,8 @@ export const createSsmSource = ({
   const read = readBelow(getParameters, prefix);
   const names = staticWorkers ? settingNames : [...settingNames, ...firstFleetNames];
   const environmentKeys = {
-    'runtime/api-keys': apiKeys.map(digestKey),
-    'runtime/admin-keys': adminKeys.map(digestKey),
+    'runtime/api-keys': apiKeys.map((key) => digestEntry(key) ?? noKey),
+    'runtime/admin-keys': adminKeys.map((key) => digestEntry(key) ?? noKey),
   };
   const complaints = new Map<string, string>();
   let aliases: Readonly<Record<string, string>> = {};

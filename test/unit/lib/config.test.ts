@@ -117,6 +117,8 @@ describe('a value that does not parse names its variable', () => {
     ['GATEWAY_UPLOAD_MAX_BYTES', '0'],
     ['LOCALAI_WORKERS', 'not a url'],
     ['LOCALAI_WORKERS', '[{'],
+    ['LOCALAI_API_KEY', 'one,SHA256:abc'],
+    ['LOCALAI_ADMIN_KEY', 'sha256:'],
     ['LOCALAI_WORKERS', '{"id":"a","url":"http://a"}'],
     ['LOCALAI_WORKERS', '[{"id":"a"}]'],
     ['LOCALAI_WORKERS', '[{"url":"http://a"}]'],
