@@ -33,7 +33,7 @@ export interface ChaosReport {
 }
 
 const model = 'chaos';
-const idleMs = 2500;
+const idleMs = 4000;
 const firstByteMs = 2500;
 /** Less than a first byte's time, more than a busy machine needs to fail over. */
 const keepAliveMs = 1200;

@@ -27,9 +27,12 @@ const allowedEndings = ({ streams }: Operation, isFramed: boolean, fault: Fault 
   return fault.name.startsWith('an end') ? ['whole'] : ['broken'];
 };
 
-/** After it one other worker at most may be asked (CONTRACT.md 5). */
-const isLast = ({ fault, worker }: Meeting, away: Case['away']): boolean =>
-  fault?.isLast === true || fault?.kind === 'breaks' || fault?.kind === 'silent' || away.has(worker);
+/** After it one other worker at most is asked (CONTRACT.md 5). */
+const isLast = ({ fault }: Meeting): boolean => fault?.isLast === true || fault?.kind === 'silent';
+
+/** The same, as far as can be told from here: an answer may have broken before its first event, a worker have left in its middle. */
+const mayBeLast = (meeting: Meeting, away: Case['away']): boolean =>
+  isLast(meeting) || meeting.fault?.kind === 'breaks' || away.has(meeting.worker);
 
 /** Tries one after another; a repeat over a new connection is the same try. */
 const triesOf = (met: readonly Meeting[]): readonly Meeting[] =>
@@ -41,19 +44,18 @@ const allowedStatuses = ({ met, away }: Case): ReadonlySet<number> => {
   const last = tries.at(-1);
   const allowed = new Set<number>();
   if (last?.fault?.kind === 'says' && last.fault.status) allowed.add(last.fault.status);
-  const fatal = tries.findIndex((meeting) => isLast(meeting, away));
-  const behind = tries.length - 1 - fatal;
-  if (fatal === -1 || behind > 1) return allowed;
-  const isRefusal = behind === 1 && (last?.fault?.kind === 'refuses' || last?.fault?.kind === 'silent');
-  // Whoever was asked after it refused, or was not there.
-  if (!isRefusal && away.size === 0 && !(last && away.has(last.worker)) && behind === 1 && !last?.fault) return allowed;
-  for (const { fault } of tries) {
-    if (fault?.status === 500) allowed.add(500);
+  // Nobody meets a worker that is not there: it may have been the last but one, or the last.
+  const isOver = tries.slice(-2).some((meeting) => mayBeLast(meeting, away)) || (away.size > 0 && tries.length <= 1);
+  if (!isOver) return allowed;
+  // The one asked after it was well.
+  if (last && !last.fault && away.size === 0) return allowed;
+  if (tries.some(({ fault }) => fault?.status === 500)) {
+    allowed.add(500);
+    // After a 500 whatever the other one says passes.
+    if (last?.fault?.status) allowed.add(last.fault.status);
   }
   allowed.add(last?.fault?.final ?? 502);
   if (away.size > 0) allowed.add(502).add(504);
-  // After a 500 whatever the other one says passes.
-  if (allowed.has(500) && last?.fault?.status) allowed.add(last.fault.status);
   return allowed;
 };
 
@@ -99,6 +101,8 @@ export const judge = (each: Case): string | undefined => {
   if (standIn !== undefined && standIn !== last?.worker.name && !isKept) return 'not the last worker’s bytes';
   const waits = problemInWaits(received);
   if (waits) return waits;
+  const tries = triesOf(met);
+  if (tries.slice(0, -2).some(isLast)) return 'more than one other was asked';
   if (status >= 500 && headers['content-type']?.startsWith('text/html')) return 'a page';
   if (status !== 200) {
     const isOwn = standIn !== undefined || last?.fault?.isOwn === true;
