@@ -47,13 +47,9 @@ const packagesOnDemand = (found) => ({
   },
 });
 
-/** A bundle's budget, in bytes. */
-const LARGEST = 100_000;
-
 /**
  * V8 leaves a `function` inside of another one unparsed until it is called, but compiles every arrow function at once:
- * written as functions, a bundle is up 3 ms sooner and takes 4 MB less, though it is a twelfth longer. One that is over
- * its budget then keeps its arrows.
+ * written as functions, a bundle takes a fifth less CPU to start and 3 MB less memory, though it is a twelfth longer.
  */
 const AS_FUNCTIONS = { arrow: false };
 
@@ -87,28 +83,17 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
     sourcemap: 'external',
     metafile: true,
     write: false,
+    supported: AS_FUNCTIONS,
     logLevel: 'warning',
   };
-  /** @param {string[]} wanted @param {Record<string, boolean>} [supported] */
-  const bundleFunctions = (wanted, supported = {}) =>
-    bundle({
-      ...options,
-      supported,
-      entryPoints: wanted.map((name) => ({ in: join(source, `${name}.ts`), out: `${name}/index` })),
-      plugins: [packagesOnDemand(packages)],
-    });
-  const fileOf = (/** @type {string} */ name) => join(outdir, name, 'index.cjs');
-  /** @param {string} name @param {import('esbuild').OutputFile[]} files */
-  const bytesOf = (name, files) => files.find(({ path }) => path === fileOf(name))?.contents.length ?? 0;
-  const first = await bundleFunctions(names, AS_FUNCTIONS);
-  const large = names.filter((name) => bytesOf(name, first.outputFiles) > LARGEST);
-  const second = await bundleFunctions(large);
-  const replaced = new Set(second.outputFiles.map(({ path }) => path));
-  const bundles = [...first.outputFiles.filter(({ path }) => !replaced.has(path)), ...second.outputFiles];
-  const outputs = { ...first.metafile.outputs, ...second.metafile.outputs };
+  const bundles = await bundle({
+    ...options,
+    entryPoints: names.map((name) => ({ in: join(source, `${name}.ts`), out: `${name}/index` })),
+    plugins: [packagesOnDemand(packages)],
+  });
+  const { outputs } = bundles.metafile;
   const late = await bundle({
     ...options,
-    supported: AS_FUNCTIONS,
     entryPoints: Object.entries(outputs).flatMap(([output, { imports }]) =>
       imports
         .filter(({ path, external }) => external && packages.has(path))
@@ -120,14 +105,18 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
   });
   // Its service process is of no further use.
   await stop();
-  const files = [...bundles, ...late.outputFiles];
+  const files = [...bundles.outputFiles, ...late.outputFiles];
   await Promise.all(files.map((file) => writeIfChanged(file.path, file.contents)));
   const meta = {
-    inputs: { ...first.metafile.inputs, ...late.metafile.inputs },
+    inputs: { ...bundles.metafile.inputs, ...late.metafile.inputs },
     outputs: { ...outputs, ...late.metafile.outputs },
   };
   await writeIfChanged(join(outdir, 'meta.json'), JSON.stringify(meta, null, 1));
-  return names.map((name) => ({ name, file: fileOf(name), bytes: bytesOf(name, bundles) }));
+  return names.map((name) => {
+    const file = join(outdir, name, 'index.cjs');
+    const bytes = bundles.outputFiles.find(({ path }) => path === file)?.contents.length ?? 0;
+    return { name, file, bytes };
+  });
 };
 
 const main = async () => {

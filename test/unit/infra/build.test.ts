@@ -44,13 +44,9 @@ it('builds only what is asked for, and leaves alone what did not change', async 
   expect((await stat(join(outdir(), 'one', 'index.cjs'))).ino).toBe(before.ino);
 });
 
-it('has no arrow functions, which V8 would compile at every cold start, unless a bundle would grow too large by that', async () => {
-  const arrows = Array.from({ length: 3000 }, (_, n) => `export const f${n} = (a: number) => a + ${n};`).join('\n');
-  await writeFile(join(source(), 'large.ts'), arrows);
-  const built = await build({ functions: ['one', 'large'], source: source(), outdir: outdir() });
-  const [small, large] = await Promise.all(built.map(({ file }) => readFile(file, 'utf8')));
-  expect(small).not.toContain('=>');
-  expect(large).toContain('=>');
+it('has no arrow functions, which V8 would compile at every cold start', async () => {
+  const [built] = await build({ functions: ['one'], source: source(), outdir: outdir() });
+  expect(await readFile(built?.file ?? '', 'utf8')).not.toContain('=>');
 });
 
 it('fails at what cannot be bundled', async () => {
