@@ -131,11 +131,11 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       const { another, fault } = verdict(outcome, hasModel);
       if (another === 'over') throw signal.reason;
       blame(worker, fault);
+      const asked = outcome.kind === 'response' ? waitOf(outcome.headers, Date.now()) : undefined;
+      if (asked !== undefined) wait = Math.min(asked, wait ?? asked);
       // After a 500 whatever another worker says is the answer.
       const isAnswer = another === 'no' || (kept && outcome.kind === 'response' && !isPage(outcome));
       if (isAnswer && outcome.kind === 'response') return pass(worker, outcome);
-      const asked = outcome.kind === 'response' ? waitOf(outcome.headers, Date.now()) : undefined;
-      if (asked !== undefined) wait = Math.min(asked, wait ?? asked);
       if (!canMove()) {
         if (kept) {
           name(kept.worker);

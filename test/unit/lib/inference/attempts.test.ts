@@ -159,6 +159,16 @@ describe("a worker's own 500", () => {
     expect([fleet.asked, fleet.errored, fleet.failed, stampOf(request.holder)]).toEqual([['a', 'b'], ['a'], [], 'b']);
   });
 
+  test.each([
+    ['9'.repeat(400), '31536000'],
+    ['0.5', '1'],
+    ['7', '7'],
+  ])('whose other worker asks to wait %s: the client is asked for %s', async (given, told) => {
+    const busy = response(429, ['{}'], { 'content-type': 'application/json', 'retry-after': given });
+    const { outcome } = await run({ a: response(500, ['{}']), b: busy });
+    expect(answeredBy(outcome)).toMatchObject({ status: 429, headers: { 'retry-after': told } });
+  });
+
   test.each([400, 404, 429, 500, 503])('whose other worker says %i: that passes', async (status) => {
     const { fleet, outcome } = await run({ a: broken(), b: response(status, ['{"error":"other"}']), c: ok });
     expect([answeredBy(outcome).status, await textOf(answeredBy(outcome))]).toEqual([status, '{"error":"other"}']);
