@@ -151,7 +151,10 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
         outcome.body.rest.stop();
         continue;
       }
-      const read = await readShort(outcome.body, { signal, idleMs, maxBytes: KEPT_BYTES });
+      const read = await readShort(outcome.body, { signal, idleMs, maxBytes: KEPT_BYTES }).catch((error) => {
+        if (signal.aborted) throw error;
+      });
+      // It did not come to its end: there is nothing to keep.
       if (!read) continue;
       const answer = { ...outcome, body: read.body };
       if (!read.isWhole) return pass(worker, answer);

@@ -2,7 +2,6 @@ import { asBuffer } from '../dialects/whole-parts.ts';
 import type { Answered, PrimedBody } from './answer.ts';
 import { type CollectOptions, readShort } from './collect.ts';
 import { scrubBody } from './loading-node.ts';
-import { cutError } from './relay.ts';
 
 /** No word of a model that loads is longer; bytes. */
 const LONGEST = 64 * 1024;
@@ -17,15 +16,13 @@ const mayBeLoading = ({ status, body: { first } }: Answered): boolean => {
 /**
  * Takes the node's name out of a JSON body that tells of a model that loads, whatever its status (CONTRACT.md 3.5).
  * @returns the body to pass on; `undefined` where it may pass as it is.
- * @throws {UpstreamError} when it breaks off, {TimeoutError} when the deadline comes.
+ * @throws {UpstreamError} when it breaks off, {TimeoutError} when it stalls or the deadline comes.
  */
 export const withoutNames = async (
   answered: Answered,
   limits: Omit<CollectOptions, 'maxBytes'>,
 ): Promise<PrimedBody | undefined> => {
   if (!mayBeLoading(answered)) return undefined;
-  const short = await readShort(answered.body, { ...limits, maxBytes: LONGEST });
-  if (!short) throw cutError();
-  const { body, isWhole } = short;
+  const { body, isWhole } = await readShort(answered.body, { ...limits, maxBytes: LONGEST });
   return isWhole ? { ...body, first: [scrubBody(Buffer.concat(body.first))] } : body;
 };

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import OpenAI, { toFile } from 'openai';
 import { withUploads } from '../../docs/openai-uploads.ts';
 import { expectErrorIn } from '../support/dialect-errors.ts';
-import { type Gateway, nodeIdOf, startGateway } from '../support/gateway.ts';
+import { type Gateway, nodeIdOf, standInServes, startGateway } from '../support/gateway.ts';
 import { askUpload, bearer, postFile, transcribe, type UploadAnswer, uploaded } from '../support/s3/client.ts';
 import { type S3, startS3 } from '../support/s3.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
@@ -29,7 +29,7 @@ beforeAll(async () => {
   worker = await startUploadWorker({ status: () => status });
   painter = await startWorker({ name: 'painter', models: ['painter'] });
   gateway = await startGateway({
-    workers: [{ id: 'node-ear', url: worker.url, models: ['test-model'] }, painter],
+    workers: [{ id: 'node-ear', url: worker.url, models: ['test-model'], serves: standInServes }, painter],
     env: {
       ...s3.env,
       GATEWAY_UPLOAD_BUCKET: 'media',
@@ -532,7 +532,7 @@ describe('other settings', () => {
 
   test('anonymous access: one owner for all, whatever key they send', async () => {
     await using open = await startGateway({
-      workers: [{ id: 'node-ear', url: worker.url, models: ['test-model'] }],
+      workers: [{ id: 'node-ear', url: worker.url, models: ['test-model'], serves: standInServes }],
       env: { ...s3.env, GATEWAY_UPLOAD_BUCKET: 'media' },
       functions: ['audio'],
     });
