@@ -79,7 +79,7 @@ const setting = <const Schema extends v.GenericSchema<string | undefined, unknow
 ) => ({ variable, schema });
 
 /**
- * The table (CONTRACT.md 8): a setting is one row: its name in the code, its variable, what it may say, its default.
+ * The table (docs/contract.md 8): a setting is one row: its name in the code, its variable, what it may say, its default.
  * Times become milliseconds; sizes are bytes.
  */
 const SETTINGS = {

@@ -38,8 +38,8 @@ export class GatewayError extends Error {
 
 /** 400: the request cannot be understood. */
 export class InvalidRequestError extends GatewayError {
-  constructor(message: string, param?: string, cause?: unknown) {
-    super(400, 'invalid_request', message, { param, cause });
+  constructor(message: string, details?: ErrorDetails) {
+    super(400, 'invalid_request', message, details);
   }
 }
 
@@ -110,7 +110,7 @@ export class NotServedError extends GatewayError {
 
 /**
  * Clients decide by an error's words whether to try again: SDKs and agents look for these at its beginning
- * (CONTRACT.md 5).
+ * (docs/contract.md 5).
  */
 const RETRIED_WORDS = { 502: 'Upstream connection error', 503: 'Service unavailable', 504: 'Timeout' } as const;
 

@@ -98,7 +98,7 @@ export const createGateway = (family: Family, { env, forms, createImages, upload
     const { match, dialect, caller } = request;
     if (!match) throw new NotFoundError('There is no such path here.');
     const { endpoint, params } = match;
-    if (endpoint.kind === 'answered') {
+    if (endpoint.kind === 'own') {
       const snapshot = () => usableSnapshot(accessOptions, request);
       return endpoint.answer({ request, caller, dialect, params, uploads, snapshot, ask });
     }

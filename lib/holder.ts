@@ -3,7 +3,7 @@
  *
  * One holder per invocation, created only while the node header is switched on, handed explicitly from the
  * middleware to the router. Nothing about "the last node" is ever shared between invocations, so the header
- * is exact under concurrency (CONTRACT.md 3.7).
+ * is exact under concurrency (docs/contract.md 3.7).
  */
 export interface Holder {
   nodeId: string | undefined;

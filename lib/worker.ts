@@ -1,4 +1,4 @@
-/** `healthy` is the only status that is routed to (CONTRACT.md 9). */
+/** `healthy` is the only status that is routed to (docs/contract.md 9). */
 export type WorkerStatus = 'healthy' | 'pending' | 'unhealthy' | 'draining';
 
 /** What an OpenAI model list says of a model beside its name. */

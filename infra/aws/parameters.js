@@ -1,5 +1,5 @@
 /**
- * What an operator switches at run time (CONTRACT.md 9), with its values at the first deploy. A later deploy leaves
+ * What an operator switches at run time (docs/contract.md 9), with its values at the first deploy. A later deploy leaves
  * changed values alone: CloudFormation looks at its own template only. Keys are SecureStrings, which CloudFormation
  * cannot create, and the fleet is the registrar's.
  * @param {import('./options.js').Options} options

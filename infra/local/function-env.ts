@@ -1,5 +1,5 @@
 /**
- * Variables that mean something to the functions (CONTRACT.md 8) and to the AWS SDK inside them. No profile: its files
+ * Variables that mean something to the functions (docs/contract.md 8) and to the AWS SDK inside them. No profile: its files
  * are not theirs to read, and the SDK would rather look there than at the keys it is given.
  */
 const PASSED = /^(GATEWAY_|LOCALAI_|AWS_(?!LAMBDA_|EXECUTION_ENV|PROFILE))|^NODE_EXTRA_CA_CERTS$/;

@@ -43,7 +43,7 @@ export interface StreamWatch {
   fail(error: GatewayError, correlationId: string): Uint8Array | string;
 }
 
-/** How an operation's stream is framed, kept alive and ended (CONTRACT.md 1 and 6). */
+/** How an operation's stream is framed, kept alive and ended (docs/contract.md 1 and 6). */
 export interface StreamFormat {
   /** `undefined`: any. */
   readonly contentType: 'text/event-stream' | 'application/x-ndjson' | undefined;

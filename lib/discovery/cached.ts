@@ -47,7 +47,7 @@ interface Flight {
 }
 
 /**
- * A single-flight cache for an environment that is frozen between requests (CONTRACT.md 9, "Reading").
+ * A single-flight cache for an environment that is frozen between requests (docs/contract.md 9, "Reading").
  *
  * Age is read from the wall clock and counted from the *start* of the load, so a load frozen half-way never passes for
  * fresh. Younger than the jittered TTL: as it is. Older: refreshed alongside, the request does not wait. Older than

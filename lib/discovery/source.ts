@@ -14,7 +14,7 @@ export interface Snapshot {
 /** Where a snapshot comes from. */
 export interface Source {
   /**
-   * The current snapshot; waits only where CONTRACT.md 9 says so.
+   * The current snapshot; waits only where docs/contract.md 9 says so.
    * @throws {UnavailableError} 503 + Retry-After when there has never been a good value.
    */
   current(signal?: AbortSignal): Promise<Snapshot>;

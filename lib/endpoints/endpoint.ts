@@ -98,15 +98,15 @@ export interface AnswerContext {
 }
 
 /** Endpoints that the gateway answers itself. */
-export interface AnsweredEndpoint extends Common {
-  readonly kind: 'answered';
+export interface OwnEndpoint extends Common {
+  readonly kind: 'own';
   readonly input?: 'json';
   /** No body at all is fine as well. */
   readonly isBodyOptional?: true;
   answer(context: AnswerContext): Reply | Promise<Reply>;
 }
 
-export type Endpoint = ForwardedEndpoint | AnsweredEndpoint;
+export type Endpoint = ForwardedEndpoint | OwnEndpoint;
 
 /** A path that is in the table. */
 export interface Match {

@@ -4,7 +4,7 @@ import type { Endpoint } from './endpoint.ts';
 import { EVERY } from './family.ts';
 
 const common = {
-  kind: 'answered',
+  kind: 'own',
   families: EVERY,
   methods: ['GET', 'HEAD'],
   dialect: openai,

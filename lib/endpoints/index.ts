@@ -20,7 +20,7 @@ const withBarePaths = (endpoint: Endpoint): Endpoint => ({
   paths: [...new Set(endpoint.paths.flatMap((path) => [path, path.replace(/^\/v1(?=\/)/, '')]))],
 });
 
-/** The table: every endpoint of CONTRACT.md 1. */
+/** The table: every endpoint of docs/contract.md 1. */
 export const endpoints: readonly Endpoint[] = [
   ...openaiEndpoints,
   ...anthropicEndpoints,

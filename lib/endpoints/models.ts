@@ -3,7 +3,7 @@ import { openai } from '../dialects/openai.ts';
 import { ModelNotFoundError, NotFoundError } from '../errors.ts';
 import { json } from '../http/reply.ts';
 import { type CatalogEntry, catalog, findModel } from './catalog.ts';
-import type { AnsweredEndpoint } from './endpoint.ts';
+import type { OwnEndpoint } from './endpoint.ts';
 import { INFERENCE } from './family.ts';
 
 /** Not every list has dates and owners: OpenAI's reference wants them, and allows the epoch for an unknown date. */
@@ -34,14 +34,14 @@ const ADMINISTRATION =
   /^\/models\/(?:apply|available|delete|edit|galleries|import|import-uri|jobs|load|reload|toggle-pinned|toggle-state|unload)(?:\/|$)/;
 
 const common = {
-  kind: 'answered',
+  kind: 'own',
   families: INFERENCE,
   methods: ['GET', 'HEAD'],
   dialect: openai,
   followsCaller: true,
 } as const;
 
-export const modelsEndpoints: readonly AnsweredEndpoint[] = [
+export const modelsEndpoints: readonly OwnEndpoint[] = [
   {
     ...common,
     operation: 'models',

@@ -21,7 +21,7 @@ const node = ({ id, name, url, status, engine, models, labels, lastHeartbeat }: 
 
 export const nodesEndpoints: readonly Endpoint[] = [
   {
-    kind: 'answered',
+    kind: 'own',
     operation: 'nodes',
     families: ['nodes'],
     methods: ['GET', 'HEAD'],

@@ -3,7 +3,7 @@ import { ollamaStream } from '../dialects/ollama-stream.ts';
 import { InvalidRequestError, ModelNotFoundError, NotServedError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
 import { catalog, findModel, listedModel } from './catalog.ts';
-import type { AnsweredEndpoint, Endpoint, ForwardedEndpoint } from './endpoint.ts';
+import type { Endpoint, ForwardedEndpoint, OwnEndpoint } from './endpoint.ts';
 import { EVERY } from './family.ts';
 import { loadedModels, ollamaVersion, shownOf, speaksOllama, tagOf } from './ollama-models.ts';
 import { messagesPrefix, promptPrefix } from './prefix.ts';
@@ -16,7 +16,7 @@ const forwarded = {
   input: 'json',
   modelField: 'model',
 } as const;
-const answered = { kind: 'answered', families: ['ollama'], dialect: ollama } as const;
+const answered = { kind: 'own', families: ['ollama'], dialect: ollama } as const;
 const readable = ['GET', 'HEAD'] as const;
 
 /** `name` is what `model` was called before: Ollama reads it where `model` is empty. */
@@ -31,7 +31,7 @@ const show: ForwardedEndpoint = {
   paths: ['/api/show'],
   otherModelField: 'name',
   check: (body) => {
-    if (!nameOf(body)) throw new InvalidRequestError("'model' must name a model.", 'model');
+    if (!nameOf(body)) throw new InvalidRequestError("'model' must name a model.", { param: 'model' });
   },
   fallback: (body, snapshot, failure) => {
     const name = nameOf(body);
@@ -66,7 +66,7 @@ const forwardedEndpoints: readonly ForwardedEndpoint[] = [
   show,
 ];
 
-const answeredEndpoints: readonly AnsweredEndpoint[] = [
+const answeredEndpoints: readonly OwnEndpoint[] = [
   {
     ...answered,
     operation: 'tags',

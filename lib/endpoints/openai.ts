@@ -2,7 +2,7 @@ import { completionStream } from '../dialects/completion-stream.ts';
 import { openai } from '../dialects/openai.ts';
 import { responseStream } from '../dialects/response-stream.ts';
 import { InvalidRequestError, NotServedError } from '../errors.ts';
-import type { AnsweredEndpoint, Endpoint, ForwardedEndpoint } from './endpoint.ts';
+import type { Endpoint, ForwardedEndpoint, OwnEndpoint } from './endpoint.ts';
 import { messagesPrefix, promptPrefix, responsesPrefix } from './prefix.ts';
 
 const common = {
@@ -19,7 +19,7 @@ const refuseState = (body: Readonly<Record<string, unknown>>) => {
   if (!needsState) return;
   throw new InvalidRequestError(
     `'${needsState}' needs state kept on one worker, and this gateway spreads requests over many. Send the whole conversation in 'input' instead.`,
-    needsState,
+    { param: needsState },
   );
 };
 
@@ -63,8 +63,8 @@ const forwardedEndpoints: readonly ForwardedEndpoint[] = [
   { ...common, operation: 'moderation', paths: ['/v1/moderations'] },
 ];
 
-const realtime: AnsweredEndpoint = {
-  kind: 'answered',
+const realtime: OwnEndpoint = {
+  kind: 'own',
   operation: 'realtime',
   families: ['openai'],
   methods: undefined,

@@ -12,13 +12,15 @@ const readText = (body: Body, ...names: string[]): string | undefined => {
   const name = names.find((one) => body[one] != null);
   if (name === undefined) return undefined;
   const value = body[name];
-  if (typeof value !== 'string' || value === '') throw new InvalidRequestError(`'${name}' must be a string.`, name);
+  if (typeof value !== 'string' || value === '')
+    throw new InvalidRequestError(`'${name}' must be a string.`, { param: name });
   return value;
 };
 
 const readContentType = (body: Body): string => {
   const type = readText(body, 'content_type', 'mime_type') ?? 'application/octet-stream';
-  if (!isMediaType(type)) throw new InvalidRequestError("'content_type' must be a media type.", 'content_type');
+  if (!isMediaType(type))
+    throw new InvalidRequestError("'content_type' must be a media type.", { param: 'content_type' });
   return type;
 };
 
@@ -29,7 +31,9 @@ const readFilename = (body: Body): string | undefined => {
     .replace(/\p{Cc}/gu, '');
   if (!name) return undefined;
   if (name.length > FILENAME_CHARACTERS || !name.isWellFormed()) {
-    throw new InvalidRequestError(`'filename' must have at most ${FILENAME_CHARACTERS} characters.`, 'filename');
+    throw new InvalidRequestError(`'filename' must have at most ${FILENAME_CHARACTERS} characters.`, {
+      param: 'filename',
+    });
   }
   return name;
 };
@@ -37,7 +41,7 @@ const readFilename = (body: Body): string | undefined => {
 const readBytes = ({ bytes }: Body): number | undefined => {
   if (bytes == null) return undefined;
   if (!Number.isSafeInteger(bytes) || (bytes as number) < 1) {
-    throw new InvalidRequestError("'bytes' must be a positive whole number.", 'bytes');
+    throw new InvalidRequestError("'bytes' must be a positive whole number.", { param: 'bytes' });
   }
   return bytes as number;
 };
@@ -46,7 +50,7 @@ const toSeconds = (ms: number) => Math.floor(ms / 1000);
 
 export const uploadsEndpoints: readonly Endpoint[] = [
   {
-    kind: 'answered',
+    kind: 'own',
     operation: 'upload',
     families: ['audio', 'images'],
     methods: ['POST'],

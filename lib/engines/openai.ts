@@ -7,7 +7,7 @@ import { readOpenAIModels } from './model-list.ts';
  * are tried, since a server has them or has not, and says so; all else only where the worker's record has it in
  * `serves`. It reports no load (`load: "haproxy"` on the worker adds it). Its model list is the one path all of them
  * have, so it also tells their health.
- * Source: OpenAI's API reference; CONTRACT.md 1.
+ * Source: OpenAI's API reference; docs/contract.md 1.
  */
 export const openai: Engine = {
   name: 'openai',

@@ -99,7 +99,7 @@ export const decodeBody = async (
   let bytes = body;
   for (const coding of codings) {
     const damaged = (cause?: unknown) =>
-      new InvalidRequestError(`The body cannot be decoded: it is not sound ${coding}.`, undefined, cause);
+      new InvalidRequestError(`The body cannot be decoded: it is not sound ${coding}.`, { cause });
     const decoded = await decoders.get(coding)?.(zlib, bytes, maxBytes).catch((cause) => {
       if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return undefined;
       throw damaged(cause);

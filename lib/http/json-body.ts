@@ -16,7 +16,7 @@ export const parseJson = (text: string | Buffer): unknown => {
 };
 
 /** V8 walks a value with a reviver, and writes it, by recursion; it parses without. */
-const tooDeep = (cause: unknown) => new InvalidRequestError('The JSON body is nested too deeply.', undefined, cause);
+const tooDeep = (cause: unknown) => new InvalidRequestError('The JSON body is nested too deeply.', { cause });
 
 /**
  * Parses a JSON object; numbers stay as they were written (a seed beyond 2^53, `1.0`) for `JSON.stringify`.

@@ -62,7 +62,7 @@ const hasLastWord = (answer: RawAnswer): boolean => {
   return [404, 429, 500].includes(answer.status) && !isPage(answer);
 };
 
-/** Starts at once; before the first byte a failing worker is replaced by another one (CONTRACT.md 5 and 6). */
+/** Starts at once; before the first byte a failing worker is replaced by another one (docs/contract.md 5 and 6). */
 export const startAttempts = (options: AttemptsOptions): Attempts => {
   const { router, request, inference, maxAttempts, idleMs } = options;
   const { signal } = request.deadline;

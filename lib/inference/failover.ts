@@ -11,7 +11,7 @@ export type Tried =
     }
   | { readonly kind: 'failure'; readonly failure: Pick<ExchangeError, 'kind' | 'sent'> };
 
-/** What follows from a try (CONTRACT.md 5 and 6). */
+/** What follows from a try (docs/contract.md 5 and 6). */
 export interface Verdict {
   /**
    * May another worker be tried?

@@ -63,7 +63,7 @@ export const forwardedProto = ({ headers }: Pick<HttpRequest, 'headers'>): 'http
   headers['x-forwarded-proto'] === 'http' ? 'http' : 'https';
 
 /**
- * The headers a worker sees (CONTRACT.md 2 and 4).
+ * The headers a worker sees (docs/contract.md 2 and 4).
  * @param request `id` is its correlation id.
  * @param workerKey the worker's own key, if it has one; the client's credentials never pass.
  */

@@ -31,7 +31,7 @@ export interface ImagesAnswer {
   readonly request: GatewayRequest;
 }
 
-/** @returns how a worker's answer with images becomes one that a client can use (CONTRACT.md 2, "Images"). */
+/** @returns how a worker's answer with images becomes one that a client can use (docs/contract.md 2, "Images"). */
 export const createImages = ({ config: { idleTimeoutMs: idleMs }, upstream, uploads }: ImagesParts) => {
   const fetch = createFetch(upstream);
 

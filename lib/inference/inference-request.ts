@@ -54,7 +54,7 @@ export interface ReadOptions {
 const optional = (body: Body, field: string, type: 'string' | 'boolean'): unknown => {
   const value = body[field];
   if (value === undefined || value === null || value === '') return undefined;
-  if (typeof value !== type) throw new InvalidRequestError(`'${field}' must be a ${type}.`, field);
+  if (typeof value !== type) throw new InvalidRequestError(`'${field}' must be a ${type}.`, { param: field });
   return value;
 };
 
@@ -64,8 +64,9 @@ const readJson = (endpoint: ForwardedEndpoint, body: unknown): Body => {
   }
   for (const [field, type] of Object.entries(endpoint.required ?? {})) {
     const value = (body as Body)[field];
-    if (value === undefined) throw new InvalidRequestError(`'${field}' is missing.`, field);
-    if (type === 'array' && !Array.isArray(value)) throw new InvalidRequestError(`'${field}' must be an array.`, field);
+    if (value === undefined) throw new InvalidRequestError(`'${field}' is missing.`, { param: field });
+    if (type === 'array' && !Array.isArray(value))
+      throw new InvalidRequestError(`'${field}' must be an array.`, { param: field });
   }
   endpoint.check?.(body as Body);
   return body as Body;

@@ -66,7 +66,7 @@ const toBase64 = (content: Buffer): Buffer => {
 };
 
 /**
- * Puts images in place of URLs that only a worker can open (CONTRACT.md 2, "Images"). They are fetched one after the
+ * Puts images in place of URLs that only a worker can open (docs/contract.md 2, "Images"). They are fetched one after the
  * other, so that no more than one is in memory beside those that are encoded.
  *
  * @param bytes the worker's JSON answer, whole.

@@ -34,7 +34,7 @@ const resolveAlias = (aliases: Readonly<Record<string, string>>, model: string):
   return alias === undefined ? model : (aliases[alias] ?? model);
 };
 
-/** @returns the path's model, else the body's, else the query's (CONTRACT.md 1). */
+/** @returns the path's model, else the body's, else the query's (docs/contract.md 1). */
 export const nameModel = ({ endpoint, inPath, field, query, aliases }: ModelPlaces): ModelNaming => {
   const { modelField, otherModelField = 'model' } = endpoint;
   const places = [...new Set([modelField, otherModelField])];

@@ -67,7 +67,8 @@ const takeFromJson = (body: Buffer, fields: UploadFields): Taken => {
       if (part === undefined || value === null) return [];
       const isList = Array.isArray(value);
       return (isList ? value : [value]).map((id) => {
-        if (typeof id !== 'string') throw new InvalidRequestError(`'${field}' must be the id of an upload.`, field);
+        if (typeof id !== 'string')
+          throw new InvalidRequestError(`'${field}' must be the id of an upload.`, { param: field });
         return { id, field, part: isList ? `${part}[]` : part };
       });
     }),
@@ -78,13 +79,17 @@ const takeFromJson = (body: Buffer, fields: UploadFields): Taken => {
 
 const check = ({ references, rest }: Taken): void => {
   if (references.length > MOST_FILES) {
-    throw new InvalidRequestError(`At most ${MOST_FILES} uploads fit into one request.`, references[0]?.field);
+    throw new InvalidRequestError(`At most ${MOST_FILES} uploads fit into one request.`, {
+      param: references[0]?.field,
+    });
   }
   for (const reference of references) {
     const { part, field } = reference;
     const isTwice = references.some((other) => other !== reference && other.part === part && !part.endsWith('[]'));
     if (isTwice || rest.some(({ name }) => name === part)) {
-      throw new InvalidRequestError(`'${field}' names the file '${part}', which is given twice: send it once.`, field);
+      throw new InvalidRequestError(`'${field}' names the file '${part}', which is given twice: send it once.`, {
+        param: field,
+      });
     }
   }
 };
@@ -124,7 +129,9 @@ export const createTakeUploads =
     if (references.length === 0) {
       if (isCarrying) return undefined;
       const [field = ''] = Object.keys(fields);
-      throw new InvalidRequestError(`'${field}' is missing: JSON names the file by the id of an upload.`, field);
+      throw new InvalidRequestError(`'${field}' is missing: JSON names the file by the id of an upload.`, {
+        param: field,
+      });
     }
     check(taken);
     const files = await Promise.all(

@@ -19,7 +19,7 @@ const authorizationKey = (value = ''): string | undefined => {
   return isBearer ? value.trim().slice(scheme.length).trim() : undefined;
 };
 
-/** The first of the places a key may stand in that holds one (CONTRACT.md 7). */
+/** The first of the places a key may stand in that holds one (docs/contract.md 7). */
 const presentedKey = (request: GatewayRequest): string | undefined => {
   const { headers } = request;
   return (

@@ -32,7 +32,7 @@ export const body = (hasUploads: boolean): Middleware => {
       // JSON.parse makes own properties of them, nothing is merged into another object, and the worker gets the bytes.
       const { event: request } = run;
       const value = parseJson(request.bytes());
-      if (value === undefined) throw new InvalidRequestError('The body is not valid JSON.', undefined, cause);
+      if (value === undefined) throw new InvalidRequestError('The body is not valid JSON.', { cause });
       request.body = value;
     }
   };
@@ -48,7 +48,7 @@ export const body = (hasUploads: boolean): Middleware => {
         const mayNameUploads = hasUploads && endpoint.uploadFields && type && isJsonType(type);
         if (!mayNameUploads) throw new UnsupportedMediaTypeError('This endpoint takes multipart/form-data.');
       }
-      if (endpoint.kind === 'answered' && endpoint.isBodyOptional && request.bytes().length === 0) return;
+      if (endpoint.kind === 'own' && endpoint.isBodyOptional && request.bytes().length === 0) return;
       if (type && !isJsonType(type) && !endpoint.dialect.anyContentType) {
         throw new UnsupportedMediaTypeError('This endpoint takes JSON: send content-type application/json.');
       }

@@ -22,7 +22,7 @@ const newTraceparent = (): string => {
 
 /**
  * One id for a request, on every response and to the worker: the client's `X-Correlation-Id`, else its `x-request-id`,
- * when usable; else a new UUID (CONTRACT.md 4).
+ * when usable; else a new UUID (docs/contract.md 4).
  */
 export const correlationId = (): Middleware => ({
   before: function correlationIdBefore({ event: request }) {

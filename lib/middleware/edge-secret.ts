@@ -2,7 +2,7 @@ import { ForbiddenError } from '../errors.ts';
 import type { Middleware } from './middleware.ts';
 
 /**
- * With a secret set, a function URL answers only what came through the edge, which adds it (CONTRACT.md 8).
+ * With a secret set, a function URL answers only what came through the edge, which adds it (docs/contract.md 8).
  * Whether it lives and is ready it tells anybody, as it does without a key.
  * @param secret `GATEWAY_EDGE_SECRET`.
  */

@@ -15,7 +15,7 @@ const toGatewayError = (error: unknown, request: GatewayRequest): GatewayError =
   return new GatewayError(500, 'internal_error', 'The gateway failed to handle this request.');
 };
 
-/** @returns any error as a reply in the caller's dialect (CONTRACT.md 5). */
+/** @returns any error as a reply in the caller's dialect (docs/contract.md 5). */
 export const renderError = (cause: unknown, request: GatewayRequest): Reply => {
   const error = toGatewayError(cause, request);
   return {

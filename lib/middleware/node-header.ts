@@ -2,7 +2,7 @@ import { createHolder, stampOf } from '../holder.ts';
 import type { Middleware } from './middleware.ts';
 
 /**
- * `X-LocalAI-Node`: which worker produced these bytes (CONTRACT.md 3). Off: nothing is created and nothing is hooked.
+ * `X-LocalAI-Node`: which worker produced these bytes (docs/contract.md 3). Off: nothing is created and nothing is hooked.
  * On: an empty holder for this invocation, read when the first chunk is there.
  */
 export const nodeHeader = (): Middleware => ({

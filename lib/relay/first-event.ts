@@ -37,7 +37,7 @@ const isWhole = ({ data }: EventSourceMessage): boolean => data === '[DONE]' || 
 
 /**
  * Waits for an event stream's first event: until then another worker may be tried, and an error becomes one of HTTP
- * (CONTRACT.md 6). Comments, pings and `id:` lines before it are none.
+ * (docs/contract.md 6). Comments, pings and `id:` lines before it are none.
  *
  * @param hidden names that an error's words must not tell; `undefined`: it may tell any.
  */

@@ -42,7 +42,7 @@ const lateAnswer = async (
 
 /**
  * The body of a stream whose head left with a keep-alive, before the worker said anything: there is no way back to
- * another status, so whatever goes wrong is told inside the stream (CONTRACT.md 6).
+ * another status, so whatever goes wrong is told inside the stream (docs/contract.md 6).
  */
 export const keptAlive =
   (options: KeptAliveOptions): WriteBody =>

@@ -42,7 +42,7 @@ const rename = (value: unknown, names: RegExp | undefined): unknown => {
 
 /**
  * LocalAI's answer while a model loads names the loading node in `loading.node`, beside the error or inside of it, and
- * in its message. While the node header is off nothing may name a node (CONTRACT.md 3.5).
+ * in its message. While the node header is off nothing may name a node (docs/contract.md 3.5).
  *
  * @param names further names that must not be told.
  * @returns the value without them; the very same where it names none.

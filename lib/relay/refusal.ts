@@ -14,7 +14,7 @@ const mayBeLoading = ({ status, body: { first } }: Answered): boolean => {
 };
 
 /**
- * Takes the node's name out of a JSON body that tells of a model that loads, whatever its status (CONTRACT.md 3.5).
+ * Takes the node's name out of a JSON body that tells of a model that loads, whatever its status (docs/contract.md 3.5).
  * @returns the body to pass on; `undefined` where it may pass as it is.
  * @throws {UpstreamError} when it breaks off, {TimeoutError} when it stalls or the deadline comes.
  */

@@ -40,7 +40,7 @@ const endingOf = (cause: unknown, signal: AbortSignal): Ending => {
 };
 
 /**
- * Passes a worker's body on, chunk by chunk, and sees to its ending (CONTRACT.md 6): a worker that dies, stalls or ends
+ * Passes a worker's body on, chunk by chunk, and sees to its ending (docs/contract.md 6): a worker that dies, stalls or ends
  * without its terminal marker gets the dialect's error ending; where there is none (binary, JSON) this throws.
  * The happy path looks at the bytes, and copies them only where a chunk ends within an event.
  *

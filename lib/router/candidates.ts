@@ -39,7 +39,7 @@ export const candidatesFor = (
   }
   const able = model === undefined ? serving.filter(({ engine }) => engineOf(engine).hasDefaultModel) : serving;
   if (able.length === 0) {
-    throw new InvalidRequestError("'model' is missing. GET /v1/models lists the models there are.", 'model');
+    throw new InvalidRequestError("'model' is missing. GET /v1/models lists the models there are.", { param: 'model' });
   }
   const healthy = able.filter(({ status }) => status === 'healthy');
   if (healthy.length === 0)

@@ -1,4 +1,4 @@
-/** How a response ended: `complete`, or what broke it (CONTRACT.md 6). `client`: nobody read it to its end. */
+/** How a response ended: `complete`, or what broke it (docs/contract.md 6). `client`: nobody read it to its end. */
 export type RecordedEnding = 'complete' | 'cut' | 'idle' | 'deadline' | 'client';
 
 /**

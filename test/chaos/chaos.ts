@@ -28,7 +28,7 @@ export interface ChaosReport {
   readonly failovers: number;
   /** Environments that ended before they were told to. */
   readonly exits: readonly string[];
-  /** Everything that CONTRACT.md does not allow, one line a kind. */
+  /** Everything that docs/contract.md does not allow, one line a kind. */
   readonly problems: readonly string[];
 }
 
@@ -117,7 +117,7 @@ const load = async (
 
 /**
  * Six workers under load while faults of every kind are switched on and off at random: what does not agree with
- * CONTRACT.md is told.
+ * docs/contract.md is told.
  */
 export const runChaos = async (options: LoadOptions): Promise<ChaosReport> => {
   const workers = await Promise.all(

@@ -11,7 +11,7 @@ import { type WorkerHead, workerHeads } from './worker-heads.ts';
 const nodeId = 'node-of-fuzz';
 const decodable = new Set(['gzip', 'x-gzip', 'deflate', 'br', 'zstd']);
 
-/** CONTRACT.md section 2: what never reaches a client. */
+/** docs/contract.md section 2: what never reaches a client. */
 const forbidden = new Set([
   ...[
     'connection',
@@ -50,7 +50,7 @@ const problemInHeaders = (headers: Readonly<Record<string, string>>): string | u
   return headers['x-localai-node'] === nodeId ? undefined : 'no node header';
 };
 
-/** @returns what CONTRACT.md has against what became of an answer, if anything. */
+/** @returns what docs/contract.md has against what became of an answer, if anything. */
 const judge = (head: WorkerHead, { fatal, failure, ended, prelude, body }: Capture): string | undefined => {
   if (fatal) return `a crash: ${fatal.message}`;
   if (!prelude) return ended || failure ? 'no head' : 'no end';

@@ -28,7 +28,7 @@ const nodeId = 'node-of-fuzz';
 /** Tells a witness which input this is: correlation ids are the inputs' own. */
 const marking = 'x-input';
 
-/** CONTRACT.md section 2: what never reaches a worker. `connection` is the gateway's own, and so is `host`. */
+/** docs/contract.md section 2: what never reaches a worker. `connection` is the gateway's own, and so is `host`. */
 const forbidden = new Set([
   ...['authorization', 'x-api-key', 'xi-api-key', 'cookie', 'keep-alive', 'proxy-authenticate', 'proxy-authorization'],
   ...[
@@ -65,7 +65,7 @@ const judgeSeen = ({ url = '', method, headers, rawHeaders }: IncomingMessage, l
   return undefined;
 };
 
-/** @returns what CONTRACT.md has against an invocation, if anything. */
+/** @returns what docs/contract.md has against an invocation, if anything. */
 const judgeAnswer = (family: Family, request: UrlRequest, capture: Capture, wasSeen: boolean): string | undefined => {
   if (capture.fatal) return `a crash: ${capture.fatal.message}`;
   if (capture.failure) return `a failure: ${capture.failure.errorMessage}`;

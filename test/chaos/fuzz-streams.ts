@@ -93,7 +93,7 @@ const receivedOf = (capture: Capture): Received => {
   return { status, headers, rawHeaders: [], chunks: [], body, text, complete: !capture.failure, json };
 };
 
-/** @returns what CONTRACT.md section 6 has against the end of a stream, if anything. */
+/** @returns what docs/contract.md section 6 has against the end of a stream, if anything. */
 const judge = (stream: WorkerStream, capture: Capture): string | undefined => {
   const { one, body, sent } = stream;
   if (capture.fatal) return `a crash: ${capture.fatal.message}`;

@@ -27,7 +27,7 @@ const allowedEndings = ({ streams }: Operation, isFramed: boolean, fault: Fault 
   return fault.name.startsWith('an end') ? ['whole'] : ['broken'];
 };
 
-/** After it one other worker at most is asked (CONTRACT.md 5). */
+/** After it one other worker at most is asked (docs/contract.md 5). */
 const isLast = ({ fault }: Meeting): boolean => fault?.isLast === true || fault?.kind === 'silent';
 
 /** The same, as far as can be told from here: an answer may have broken before its first event, a worker have left in its middle. */
@@ -80,7 +80,7 @@ const problemInEvents = ({ headers, text }: Received): string | undefined => {
   return data.every((line) => isJson(line.slice('data:'.length).trim())) ? undefined : 'half an event';
 };
 
-/** @returns what CONTRACT.md 5 has against the waits a reply asks for. */
+/** @returns what docs/contract.md 5 has against the waits a reply asks for. */
 export const problemInWaits = ({ headers }: Received): string | undefined => {
   const seconds = headers['retry-after'];
   const ms = headers['retry-after-ms'];
@@ -90,7 +90,7 @@ export const problemInWaits = ({ headers }: Received): string | undefined => {
   return undefined;
 };
 
-/** @returns what CONTRACT.md sections 5 and 6 have against a reply, if anything. */
+/** @returns what docs/contract.md sections 5 and 6 have against a reply, if anything. */
 export const judge = (each: Case): string | undefined => {
   const { one, received, met, away } = each;
   const { status, headers, text } = received;
@@ -123,7 +123,7 @@ export const judge = (each: Case): string | undefined => {
   return `ended ${ending} where it may only be ${allowed.join(' or ') || 'answered by another'}`;
 };
 
-/** @returns what CONTRACT.md section 3 has against a reply's node header, if anything. */
+/** @returns what docs/contract.md section 3 has against a reply's node header, if anything. */
 export const judgeHeader = ({ received, met, away }: Case): string | undefined => {
   const value = received.headers['x-localai-node'];
   const standIn = standInOf(received);

@@ -10,7 +10,7 @@ import { huntLeaks } from './leaks.ts';
 
 /**
  * `npm run chaos [-- --requests=10000 --inputs=100000 --seed=1 --only=chaos,leaks]`: everything in the long form, or only
- * some of it. Exits with 1 when anything came out that CONTRACT.md does not allow.
+ * some of it. Exits with 1 when anything came out that docs/contract.md does not allow.
  */
 const all = ['chaos', 'leaks', 'requests', 'heads', 'streams', 'closing', 'memory'];
 const { values } = parseArgs({

@@ -70,7 +70,7 @@ const echo = fc.constantFrom(
   { tools: [{ type: 'response.completed', finish_reason: 'stop' }] },
 );
 
-/** The terminal markers of CONTRACT.md section 1. */
+/** The terminal markers of docs/contract.md section 1. */
 const markersOf = (name: string, eol: string): readonly string[] => {
   const done = sse(undefined, '[DONE]', eol);
   if (name === 'chat' || name === 'completions') return [done];

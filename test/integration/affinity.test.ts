@@ -192,7 +192,7 @@ test('one worker stops: its conversations move, the others stay, nothing fails',
       if (asked === 600) {
         stoppedAt = performance.now();
         await Promise.all([gone.refuse(), register(left)]);
-        // The latest any environment may read it (CONTRACT.md 3.1).
+        // The latest any environment may read it (docs/contract.md 3.1).
         knownAt = performance.now() + 3 * TTL_SECONDS * 1_000;
       }
       return ask(gatewayOf(conversation, turn), chat(conversation, turn));

@@ -6,7 +6,7 @@ import { operation, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { bigBody } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 6: a client that reads slowly slows the worker, and the environment's memory stays flat. */
+/** docs/contract.md section 6: a client that reads slowly slows the worker, and the environment's memory stays flat. */
 const model = 'test-model';
 const size = 150_000_000;
 const speech = operation('speech');

@@ -6,7 +6,7 @@ import { type Gateway, nodeIdOf, startGateway } from '../support/gateway.ts';
 import { operation } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 
-/** CONTRACT.md 1, 2 and 5: what clients make of a body, with aliases in play, through the runtime client. */
+/** docs/contract.md 1, 2 and 5: what clients make of a body, with aliases in play, through the runtime client. */
 const prefix = '/localai-gateway/test';
 let aws: Aws;
 let local: StandIn;

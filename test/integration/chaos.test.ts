@@ -8,7 +8,7 @@ const minute = 60_000;
 describe('chaos', () => {
   let failovers = 0;
   test.each([11, 12])(
-    'seed %d: nothing that CONTRACT.md does not allow',
+    'seed %d: nothing that docs/contract.md does not allow',
     async (seed) => {
       const report = await runChaos({ requests: 600, atOnce: 16, seed });
       expect(report.problems).toEqual([]);

@@ -3,7 +3,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts';
 import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 
-/** CONTRACT.md section 4. */
+/** docs/contract.md section 4. */
 const model = 'test-model';
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 let worker: StandIn;

@@ -5,7 +5,7 @@ import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { cut, withHeaders } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 8, GATEWAY_CORS_ORIGINS: pages in browsers may call, and read what they should. */
+/** docs/contract.md section 8, GATEWAY_CORS_ORIGINS: pages in browsers may call, and read what they should. */
 const model = 'test-model';
 const app = 'https://app.example';
 const chat = operation('chat');

@@ -9,7 +9,7 @@ import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
 import { holdAt, stallAfter } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 6: every time limit ends the request, tells the client and closes the upstream at once. */
+/** docs/contract.md section 6: every time limit ends the request, tells the client and closes the upstream at once. */
 const model = 'test-model';
 const kept: AsyncDisposable[] = [];
 const keep = <T extends AsyncDisposable>(resource: T): T => {

@@ -4,7 +4,7 @@ import { operation, pathOf } from '../support/operations.ts';
 import { type StandIn, type StandInOptions, startWorker } from '../support/stand-in-worker.ts';
 import { reply } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md 1, 9 and 11: who a worker is, what it can do, and whether it is awake, learnt from the worker itself. */
+/** docs/contract.md 1, 9 and 11: who a worker is, what it can do, and whether it is awake, learnt from the worker itself. */
 const kept: AsyncDisposable[] = [];
 afterEach(async () => {
   for (const resource of kept.splice(0).reverse()) await resource[Symbol.asyncDispose]();

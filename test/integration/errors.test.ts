@@ -6,7 +6,7 @@ import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { cut, redirect, reply } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 5: what went wrong, in the caller's dialect; and the environment lives on. */
+/** docs/contract.md section 5: what went wrong, in the caller's dialect; and the environment lives on. */
 const model = 'test-model';
 const dialects = ['chat', 'messages', 'ollama chat', 'rerank', 'vad', 'speech', 'image generation'].map(operation);
 const forms = operations.filter((one) => one.body(model) instanceof FormData);

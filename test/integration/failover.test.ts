@@ -17,7 +17,7 @@ import {
   reply,
 } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md sections 3.6 and 5: before the first byte a failing worker is replaced, and the header keeps up. */
+/** docs/contract.md sections 3.6 and 5: before the first byte a failing worker is replaced, and the header keeps up. */
 const refused = 'refused';
 const always: [string, Behaviour | typeof refused][] = [
   ['a refused connection', refused],

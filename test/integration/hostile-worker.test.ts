@@ -9,7 +9,7 @@ import { startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
 import { type Behaviour, combine, ordinary, reply, withHeaders } from '../support/worker/behaviours.ts';
 
-/** What a worker must not be able to do on the wire: CONTRACT.md 2 and 6, through the runtime client. */
+/** What a worker must not be able to do on the wire: docs/contract.md 2 and 6, through the runtime client. */
 const model = 'test-model';
 const chat = operation('chat');
 const kept: AsyncDisposable[] = [];

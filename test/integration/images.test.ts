@@ -9,7 +9,7 @@ import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { type Behaviour, combine, cut, inPiecesOf, redirect, reply, stallAfter } from '../support/worker/behaviours.ts';
 import { pngOf } from '../support/worker/media.ts';
 
-/** CONTRACT.md section 2, "Images": no client gets a URL that only the worker can open, and no URL leads elsewhere. */
+/** docs/contract.md section 2, "Images": no client gets a URL that only the worker can open, and no URL leads elsewhere. */
 const model = 'test-model';
 const png = pngOf('alpha').toString('base64');
 const imagePath = '/generated-images/alpha.png';

@@ -17,7 +17,7 @@ import {
   stallAfter,
 } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 6: what a client hears while its worker is silent. */
+/** docs/contract.md section 6: what a client hears while its worker is silent. */
 const model = 'test-model';
 const keepAliveMs = 100;
 const sse = operations.filter(({ streams }) => streams === 'sse');

@@ -7,7 +7,7 @@ import { operation } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
 
-/** CONTRACT.md section 7 with keys kept in SSM. */
+/** docs/contract.md section 7 with keys kept in SSM. */
 const prefix = '/localai-gateway/keys';
 const model = 'test-model';
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');

@@ -7,7 +7,7 @@ import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { withHeaders } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 7. */
+/** docs/contract.md section 7. */
 const model = 'test-model';
 const key = 'sk-one';
 const families = ['openai', 'anthropic', 'ollama', 'audio', 'images', 'rerank', 'vad', 'nodes'];

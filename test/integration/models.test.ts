@@ -10,7 +10,7 @@ import { operation } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { reply, stallAfter } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md 1 and 9: what the gateway itself says of models and workers, over a fleet and aliases from SSM. */
+/** docs/contract.md 1 and 9: what the gateway itself says of models and workers, over a fleet and aliases from SSM. */
 const prefix = '/localai-gateway/test';
 const cluster = 'gpu';
 let aws: Aws;

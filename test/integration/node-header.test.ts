@@ -6,7 +6,7 @@ import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { cut, firstEventError, holdAt, modelLoading, reply, withHeaders } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 3 on the wire: the node header is exact, or absent. */
+/** docs/contract.md section 3 on the wire: the node header is exact, or absent. */
 const model = 'test-model';
 const header = 'x-localai-node';
 const chat = operation('chat');

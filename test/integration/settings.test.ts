@@ -4,7 +4,7 @@ import { settingOf, startGateway } from '../support/gateway.ts';
 import { operation } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 
-/** CONTRACT.md section 8, deployed: a wrong setting is a 503 in the dialect and a log line that names it. */
+/** docs/contract.md section 8, deployed: a wrong setting is a 503 in the dialect and a log line that names it. */
 const model = 'test-model';
 let worker: StandIn;
 beforeAll(async () => {

@@ -19,7 +19,7 @@ import {
   stallAfter,
 } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 6: a stream that breaks never looks like one that ended. */
+/** docs/contract.md section 6: a stream that breaks never looks like one that ended. */
 const model = 'test-model';
 const framed = operations.filter(({ streams }) => streams === 'sse' || streams === 'ndjson');
 const binary = operations.filter(({ streams }) => streams === 'binary');

@@ -6,7 +6,7 @@ import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
 import { cut, holdAt, paced, stallAfter } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md section 6: streams flow as they come, connections end when they should. */
+/** docs/contract.md section 6: streams flow as they come, connections end when they should. */
 const model = 'test-model';
 const streaming = operations.filter(({ streams }) => streams);
 const kept: AsyncDisposable[] = [];

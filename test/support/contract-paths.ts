@@ -1,7 +1,7 @@
 import type { Family } from '../../lib/endpoints/family.ts';
 
 /**
- * Every path of CONTRACT.md 1 and who serves it, as it stands there: the check of what is derived from the endpoint
+ * Every path of docs/contract.md 1 and who serves it, as it stands there: the check of what is derived from the endpoint
  * table must not be derived from it too. Paths of endpoints that are still to come are among them.
  */
 const families: Readonly<Record<Family, readonly string[]>> = {

@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import type { Received } from './http.ts';
 import { anthropicTypes } from './in-dialect.ts';
 
-/** Asserts that a reply is an error in the caller's dialect, as CONTRACT.md section 5 has it. @returns its message */
+/** Asserts that a reply is an error in the caller's dialect, as docs/contract.md section 5 has it. @returns its message */
 export const expectErrorIn = (dialect: 'openai' | 'anthropic' | 'ollama', received: Received): string => {
   expect(received.complete).toBe(true);
   expect(received.headers['content-type']).toMatch(/^application\/json/);

@@ -7,7 +7,7 @@ import type { Operation } from './operations.ts';
  * - `whole`: with the operation's terminal marker; for bytes and JSON, with a clean end.
  * - `error`: with the dialect's own error ending, properly framed.
  * - `broken`: the connection broke.
- * - `open`: a clean end that says neither. CONTRACT.md 6 forbids it.
+ * - `open`: a clean end that says neither. docs/contract.md 6 forbids it.
  */
 export type Ending = 'whole' | 'error' | 'broken' | 'open';
 

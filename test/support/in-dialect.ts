@@ -15,7 +15,7 @@ export const anthropicTypes = new Set([
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
 /**
- * What CONTRACT.md section 5 says of an error body, as a plain question: for loads too large for one assertion each.
+ * What docs/contract.md section 5 says of an error body, as a plain question: for loads too large for one assertion each.
  * @returns what is wrong with an error body in a dialect; `undefined` when nothing is.
  */
 export const problemOf = (dialect: string, text: string): string | undefined => {

@@ -1,7 +1,7 @@
 import type { SendOptions } from './http.ts';
 import { wavOf } from './worker/media.ts';
 
-/** An endpoint of CONTRACT.md section 1 that reaches a worker, as a client calls it. */
+/** An endpoint of docs/contract.md section 1 that reaches a worker, as a client calls it. */
 export interface Operation {
   readonly name: string;
   /** The function that serves it. */

@@ -61,7 +61,7 @@ export interface StandIn extends AsyncDisposable {
   readonly close: () => Promise<void>;
 }
 
-/** Starts an inference worker that answers every endpoint of CONTRACT.md section 1, recorded and programmable. */
+/** Starts an inference worker that answers every endpoint of docs/contract.md section 1, recorded and programmable. */
 export const startWorker = async (options: StandInOptions): Promise<StandIn> => {
   const { name, engine = 'localai', host = '127.0.0.1' } = options;
   const owner = ownerOf[engine];

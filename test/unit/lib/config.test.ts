@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type Config, ConfigError, parseConfig } from '../../../lib/config.ts';
 
-/** CONTRACT.md section 8, one row after the other. */
+/** docs/contract.md section 8, one row after the other. */
 const failureOf = (env: Record<string, string>): ConfigError => {
   try {
     parseConfig(env);

@@ -11,7 +11,7 @@ import { bigBody, cut, holdAt, modelLoading, stallAfter } from '../../support/wo
 import { createInProcessGateway, keepLogs } from './in-process-gateway.ts';
 import { workerOf } from './scripted-fleet.ts';
 
-/** The parts put together: CONTRACT.md sections 1, 5, 7 and 8 as one function shows them. */
+/** The parts put together: docs/contract.md sections 1, 5, 7 and 8 as one function shows them. */
 const logs = keepLogs();
 const model = 'test-model';
 const chat = operation('chat');

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createHolder, stamp, stampOf } from '../../../lib/holder.ts';
 
-/** CONTRACT.md section 3: what the holder itself owes. */
+/** docs/contract.md section 3: what the holder itself owes. */
 const nodeId = fc.string({ minLength: 1, maxLength: 40 });
 
 describe('the holder', () => {

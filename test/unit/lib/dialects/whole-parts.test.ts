@@ -5,7 +5,7 @@ import { createWholeParts } from '../../../../lib/dialects/whole-parts.ts';
 const create = () => createWholeParts(createEventEnds());
 const push = (parts: ReturnType<typeof create>, text: string) => parts.push(Buffer.from(text))?.toString();
 
-/** CONTRACT.md 6: SSE and NDJSON leave in whole events. */
+/** docs/contract.md 6: SSE and NDJSON leave in whole events. */
 describe('whole parts', () => {
   test('a chunk that ends with an event is not copied', () => {
     const chunk = Buffer.from('data: 1\n\ndata: 2\n\n');

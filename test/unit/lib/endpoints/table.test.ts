@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Family } from '../../../../lib/endpoints/family.ts';
 import { dialectOf, endpoints, findEndpoint, functionFor } from '../../../../lib/endpoints/index.ts';
 
-/** CONTRACT.md section 1, row by row. */
+/** docs/contract.md section 1, row by row. */
 type Row = readonly [family: Family, methods: string, dialect: string, input: string, paths: string];
 const rows: readonly Row[] = [
   ['openai', 'POST', 'openai', 'json', '/v1/chat/completions /chat/completions'],

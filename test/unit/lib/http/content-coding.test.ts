@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBody, readCodings } from '../../../../lib/http/content-coding.ts';
 
-/** RFC 9110 8.4, CONTRACT.md section 5. */
+/** RFC 9110 8.4, docs/contract.md section 5. */
 const LIMIT = 100_000;
 const encoders: Readonly<Record<string, (bytes: Uint8Array) => Buffer>> = {
   gzip: (bytes) => zlib.gzipSync(bytes),

@@ -16,7 +16,7 @@ import {
   sse,
 } from '../scripted-fleet.ts';
 
-/** CONTRACT.md sections 5 and 6: which worker is tried next, and what the client is told in the end. */
+/** docs/contract.md sections 5 and 6: which worker is tried next, and what the client is told in the end. */
 const path = '/v1/chat/completions';
 
 const requests: GatewayRequest[] = [];

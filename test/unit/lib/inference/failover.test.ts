@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { retryAfterSeconds, sayWait, type Verdict, verdict, waitOf } from '../../../../lib/inference/failover.ts';
 import type { ExchangeProblem } from '../../../../lib/upstream/exchange-error.ts';
 
-/** CONTRACT.md sections 5 and 6 as a table: may another worker be tried? */
+/** docs/contract.md sections 5 and 6 as a table: may another worker be tried? */
 describe('a response', () => {
   test.each([200, 201, 204, 301, 302, 400, 401, 403, 404, 409, 413, 422, 501, 505])('%i is the answer', (status) =>
     expect(verdict({ kind: 'response', status }, false)).toEqual({ another: 'no', fault: 'none' }),

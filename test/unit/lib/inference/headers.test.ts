@@ -5,7 +5,7 @@ import { localLocation, toClient, toWorker } from '../../../../lib/inference/hea
 import { toGatewayRequest } from '../../../../lib/lambda/request.ts';
 import { urlEvent } from '../in-process-gateway.ts';
 
-/** CONTRACT.md section 2: what passes, and what never does. */
+/** docs/contract.md section 2: what passes, and what never does. */
 const hopByHop = [
   'connection',
   'keep-alive',

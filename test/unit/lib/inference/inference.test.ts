@@ -22,7 +22,7 @@ import {
   sse,
 } from '../scripted-fleet.ts';
 
-/** CONTRACT.md section 6: silent workers, keep-alives, and the question whether there is still anybody. */
+/** docs/contract.md section 6: silent workers, keep-alives, and the question whether there is still anybody. */
 const chat = '/v1/chat/completions';
 const settings = { GATEWAY_KEEPALIVE_SECONDS: '10', GATEWAY_IDLE_TIMEOUT_SECONDS: '60' };
 const done = 'data: [DONE]\n\n';

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { AnswerTooLargeError, UpstreamError } from '../../../../lib/errors.ts';
 import { type FetchImage, type InlineOptions, inlineImages } from '../../../../lib/inference/inline-images.ts';
 
-/** CONTRACT.md section 2, "Images": the only rewriting of a body. */
+/** docs/contract.md section 2, "Images": the only rewriting of a body. */
 const worker = 'http://10.0.1.7:8080';
 const gateway = 'https://gateway.test';
 

@@ -6,7 +6,7 @@ import { authorize, isOpen } from '../../../../lib/middleware/authorizer.ts';
 import { type Asking, createInProcessGateway, keepLogs } from '../in-process-gateway.ts';
 import { requestFor } from '../scripted-fleet.ts';
 
-/** CONTRACT.md section 7. */
+/** docs/contract.md section 7. */
 keepLogs();
 const sha256 = (key: string) => createHash('sha256').update(key).digest('hex');
 const snapshotWith = (apiKeys: string[], adminKeys: string[] = []): Snapshot => ({

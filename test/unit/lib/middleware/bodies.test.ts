@@ -4,7 +4,7 @@ import { operation } from '../../../support/operations.ts';
 import { type StandIn, startWorker } from '../../../support/stand-in-worker.ts';
 import { createInProcessGateway, keepLogs } from '../in-process-gateway.ts';
 
-/** What clients make of a body, and what the worker gets: CONTRACT.md sections 2 and 5. */
+/** What clients make of a body, and what the worker gets: docs/contract.md sections 2 and 5. */
 keepLogs();
 const model = 'test-model';
 const path = '/v1/chat/completions';

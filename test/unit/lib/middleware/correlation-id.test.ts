@@ -5,7 +5,7 @@ import { type StandIn, startWorker } from '../../../support/stand-in-worker.ts';
 import { reply } from '../../../support/worker/behaviours.ts';
 import { type Asking, createInProcessGateway, type InProcessGateway, keepLogs } from '../in-process-gateway.ts';
 
-/** CONTRACT.md section 4. */
+/** docs/contract.md section 4. */
 keepLogs();
 const model = 'test-model';
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

@@ -4,7 +4,7 @@ import { type StandIn, startWorker } from '../../../support/stand-in-worker.ts';
 import { withHeaders } from '../../../support/worker/behaviours.ts';
 import { createInProcessGateway, type Environment, keepLogs } from '../in-process-gateway.ts';
 
-/** `GATEWAY_CORS_ORIGINS`, CONTRACT.md section 8. */
+/** `GATEWAY_CORS_ORIGINS`, docs/contract.md section 8. */
 keepLogs();
 const model = 'test-model';
 const chat = operation('chat');

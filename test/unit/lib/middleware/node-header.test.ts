@@ -19,7 +19,7 @@ import { cut, holdAt, reply, stallAfter } from '../../../support/worker/behaviou
 import { createInProcessGateway, keepLogs, urlEvent } from '../in-process-gateway.ts';
 import { written } from '../relay/bodies.ts';
 
-/** CONTRACT.md section 3, last paragraph: one test each. */
+/** docs/contract.md section 3, last paragraph: one test each. */
 const header = 'x-localai-node';
 keepLogs();
 

@@ -20,7 +20,7 @@ import { type StandIn, startWorker } from '../../../support/stand-in-worker.ts';
 import { createInProcessGateway, keepLogs } from '../in-process-gateway.ts';
 import { requestFor } from '../scripted-fleet.ts';
 
-/** CONTRACT.md section 5: errors in the caller's dialect; and the middlewares that refuse. */
+/** docs/contract.md section 5: errors in the caller's dialect; and the middlewares that refuse. */
 const logs = keepLogs();
 const model = 'test-model';
 let worker: StandIn;
@@ -32,7 +32,7 @@ beforeEach(() => worker.reset());
 
 describe('every error in every dialect', () => {
   const errors: [GatewayError, string, string][] = [
-    [new InvalidRequestError('no', 'field'), 'invalid_request_error', 'invalid_request_error'],
+    [new InvalidRequestError('no', { param: 'field' }), 'invalid_request_error', 'invalid_request_error'],
     [new UnauthorizedError('no'), 'authentication_error', 'authentication_error'],
     [new ForbiddenError('no'), 'permission_error', 'permission_error'],
     [new NotFoundError('no'), 'invalid_request_error', 'not_found_error'],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { scrubBody, scrubFor, withoutNode } from '../../../../lib/relay/loading-node.ts';
 
-/** CONTRACT.md 3.5: `loading.node` is taken out of a worker's `model_loading` body while the header is off. */
+/** docs/contract.md 3.5: `loading.node` is taken out of a worker's `model_loading` body while the header is off. */
 const textOf = (text: string) => scrubBody(Buffer.from(text)).toString();
 
 const loading = (node: unknown, message = 'model m is loading') => ({

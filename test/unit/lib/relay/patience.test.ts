@@ -10,7 +10,7 @@ const silence = (workerMs: number, more: Partial<Silence> = {}): Silence => ({
   ...more,
 });
 
-/** CONTRACT.md 6, "A silent worker". */
+/** docs/contract.md 6, "A silent worker". */
 describe('what a silence calls for', () => {
   test.each([
     ['nothing yet', silence(4000), limits, 'wait', 6000],

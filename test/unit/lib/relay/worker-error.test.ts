@@ -6,7 +6,7 @@ import { namesOf, readWorkerError, toGatewayError } from '../../../../lib/relay/
 
 const readText = (text: string, hidden?: readonly string[]) => readWorkerError(JSON.parse(text), hidden);
 
-/** CONTRACT.md 6: a worker's error keeps what it says, and its status is read from its numbers, else from its type. */
+/** docs/contract.md 6: a worker's error keeps what it says, and its status is read from its numbers, else from its type. */
 describe("a worker's error", () => {
   test.each([
     ['{"error":{"message":"no","code":429}}', 429],

@@ -10,7 +10,7 @@ import type { UpstreamResponse } from '../../../../lib/upstream/exchange.ts';
 import type { ExchangeError } from '../../../../lib/upstream/exchange-error.ts';
 import { until } from '../../../support/until.ts';
 
-/** Over real sockets: what CONTRACT.md section 6 says of connections. */
+/** Over real sockets: what docs/contract.md section 6 says of connections. */
 const servers: (Server | TcpServer)[] = [];
 const sockets = new Set<Socket>();
 
