@@ -19,6 +19,12 @@ describe('whole parts', () => {
     expect([parts.held.toString(), parts.isOpen]).toEqual(['d', false]);
   });
 
+  test('what may have been half of a CRLF leaves as soon as it is known that it was not', () => {
+    const parts = create();
+    expect([push(parts, 'data: 1\n\r'), push(parts, 'data: 2')]).toEqual([undefined, 'data: 1\n\r']);
+    expect([parts.held.toString(), push(parts, '\n\n')]).toEqual(['data: 2', 'data: 2\n\n']);
+  });
+
   test('64 KB of an event are waited for, more of it pass', () => {
     const parts = create();
     const half = 'x'.repeat(32 * 1024);
