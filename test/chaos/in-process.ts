@@ -4,6 +4,7 @@ import { createGateway } from '../../lib/gateway.ts';
 import { forms } from '../../lib/http/form-fields.ts';
 import { createImages } from '../../lib/inference/images.ts';
 import { type Capture, installAwslambda, invokeStreaming } from '../support/awslambda.ts';
+import { standInServes } from '../support/gateway.ts';
 
 /** A request as a function URL hands it over, payload format 2.0; only what the gateway reads. */
 export interface UrlRequest {
@@ -28,7 +29,10 @@ export const createFunction = (family: Family, workers: readonly { id: string; u
       LOCALAI_EXPOSE_NODE_HEADER: 'true',
       GATEWAY_ALLOW_ANONYMOUS: 'true',
       GATEWAY_IDLE_TIMEOUT_SECONDS: '5',
-      LOCALAI_WORKERS: JSON.stringify(workers.map((worker) => ({ ...worker, models: ['*'] }))),
+      // Stated, so that nobody is asked who it is: the answers of these workers are for the inputs.
+      LOCALAI_WORKERS: JSON.stringify(
+        workers.map((worker) => ({ ...worker, models: ['*'], engine: 'localai', serves: standInServes })),
+      ),
     },
     forms,
     createImages,
