@@ -148,15 +148,15 @@ const placeRic = async (node) => {
 };
 
 /**
- * Builds aws-lambda-ric where it lies. It is a group of processes of its own, which ends with this one, and gives way to
- * others.
- * @param {string} node @returns {Promise<boolean>} whether it is built
+ * Builds aws-lambda-ric where it lies. It is a group of processes of its own, which ends with this one.
+ * @param {string} node @param {boolean} givesWay whether somebody else waits for the processor
+ * @returns {Promise<boolean>} whether it is built
  */
-const buildRic = (node) =>
+const buildRic = (node, givesWay) =>
   new Promise((resolve) => {
     const [command, args] = npmUnder(['rebuild', 'aws-lambda-ric', ...QUIET], node);
     const child = spawn(command, args, { cwd: root, env: envUnder(node), stdio: 'ignore', detached: true });
-    if (child.pid) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+    if (child.pid && givesWay) setPriority(child.pid, constants.priority.PRIORITY_LOW);
     const end = () => {
       try {
         if (child.pid && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
@@ -191,14 +191,14 @@ const isWanted = wantsRic();
 if (isWanted) await placeRic(node);
 if (isWanted && !isMeanwhile) {
   const done = progress(() => 'Building aws-lambda-ric, the real Lambda runtime client (once; a minute or two)');
-  await buildRic(node);
+  await buildRic(node, false);
   done();
 }
 process.exitCode = await run(node, ['--disable-warning=ExperimentalWarning', join(root, script), ...args], {
   env: isWanted && isMeanwhile ? { ...process.env, RIC_IS_COMING: 'true' } : process.env,
   onStart: (child) => {
     if (!isWanted || !isMeanwhile) return;
-    buildRic(node).then((isBuilt) => child.connected && child.send({ isRicBuilt: isBuilt }));
+    buildRic(node, true).then((isBuilt) => child.connected && child.send({ isRicBuilt: isBuilt }));
   },
 });
 // A build that nobody waits for any more ends with this process.
