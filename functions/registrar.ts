@@ -8,7 +8,7 @@ import { createAsk } from '../lib/upstream/ask.ts';
 import { createUpstream } from '../lib/upstream/client.ts';
 
 /** Left of the function's time for the answer and the log line. */
-const marginMs = 3_000;
+const MARGIN_MS = 3_000;
 
 const { ssmPrefix: prefix, connectTimeoutMs } = readConfig();
 if (!prefix) throw new ConfigError('GATEWAY_SSM_PREFIX', 'is needed: it says where services are described');
@@ -25,4 +25,4 @@ const registrar = createRegistrar({
 
 /** EventBridge: every minute, and on ECS task state changes. */
 export const handler = (event: TaskEvent, context: Context): Promise<Report> =>
-  registrar.run(event, Math.max(1, context.getRemainingTimeInMillis() - marginMs));
+  registrar.run(event, Math.max(1, context.getRemainingTimeInMillis() - MARGIN_MS));

@@ -4,17 +4,17 @@ import { bounded, type Call, withFullJitter } from '../time/backoff.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 
 /** One call alongside a request may last this long. */
-const callMs = 2_000;
+const CALL_MS = 2_000;
 /** One of several tries on a cold start, when the process has the least CPU. */
-const coldCallMs = 3_000;
+const COLD_CALL_MS = 3_000;
 /** A request on a thawed environment waits this long for fresh values. */
-const thawWaitMs = 500;
+const THAW_WAIT_MS = 500;
 /** A cold start tries for this long. */
-const coldMs = 8_000;
+const COLD_MS = 8_000;
 /** A refresh that runs alongside requests has this long; by the wall clock an older one was frozen with its sockets. */
-const refreshMs = callMs;
+const REFRESH_MS = CALL_MS;
 /** The end of an invocation waits this long for a refresh. */
-const settleMs = 1_000;
+const SETTLE_MS = 1_000;
 
 /** Runs one remote call for the loader: bounded, and on a cold start repeated with full jitter. */
 export type Attempt = <R>(call: Call<R>) => Promise<R>;
@@ -69,12 +69,12 @@ export const createCached = <T>({
   const start = (cold: boolean): Flight => {
     const abort = new AbortController();
     const startedAt = clock.now();
-    const until = startedAt + (cold ? coldMs : refreshMs);
+    const until = startedAt + (cold ? COLD_MS : REFRESH_MS);
     const { signal } = abort;
-    const backoff = { until, attemptMs: coldCallMs, baseMs: 100, capMs: 1_000, signal, clock, random };
+    const backoff = { until, attemptMs: COLD_CALL_MS, baseMs: 100, capMs: 1_000, signal, clock, random };
     const attempt: Attempt = cold
       ? (call) => withFullJitter(call, backoff)
-      : (call) => bounded(call, { ms: Math.max(0, Math.min(callMs, until - clock.now())), signal, clock });
+      : (call) => bounded(call, { ms: Math.max(0, Math.min(CALL_MS, until - clock.now())), signal, clock });
     const run = async () => {
       try {
         const value = await load(attempt);
@@ -121,7 +121,7 @@ export const createCached = <T>({
   const first = async (signal?: AbortSignal): Promise<T> => {
     if (flight || !held(clock.now())) {
       const { done, until } = flight ?? start(true);
-      await waitFor(done, until - clock.now() + callMs, signal);
+      await waitFor(done, until - clock.now() + CALL_MS, signal);
     }
     if (good) return good.value;
     signal?.throwIfAborted();
@@ -140,7 +140,7 @@ export const createCached = <T>({
       if (age <= good.ttlMs) return good.value;
       const refresh = flight ?? (held(now) ? undefined : start(false));
       if (refresh && age > 3 * ttlMs) {
-        await waitFor(refresh.done, Math.max(0, refresh.startedAt + thawWaitMs - now), signal);
+        await waitFor(refresh.done, Math.max(0, refresh.startedAt + THAW_WAIT_MS - now), signal);
         if (good.loadedAt < refresh.startedAt) {
           log('warn', 'configuration_stale', { age_seconds: Math.round((clock.now() - good.loadedAt) / 1000) });
         }
@@ -148,7 +148,7 @@ export const createCached = <T>({
       return good.value;
     },
     async settled() {
-      if (flight) await waitFor(flight.done, settleMs);
+      if (flight) await waitFor(flight.done, SETTLE_MS);
     },
   };
 };

@@ -5,16 +5,16 @@ import {
   decodePointer,
   FleetError,
   type FleetWorker,
+  POINTER_NAME,
   type Pointer,
-  pointerName,
   shardNames,
   withHeartbeat,
 } from './fleet.ts';
 
 /** One `GetParameters` takes ten names. */
-const namesPerCall = 10;
+const NAMES_PER_CALL = 10;
 /** Times the pointer is read in one load, when a writer went round between pointer and shards. */
-const tries = 3;
+const TRIES = 3;
 
 export interface ReadFleet {
   readonly pointer: Pointer;
@@ -25,11 +25,11 @@ export interface ReadFleet {
 }
 
 /** The names to ask for together with the settings: the pointer and the first two shards of both slots. */
-export const firstFleetNames: readonly string[] = [pointerName, ...[1, 2, 3, 4].map((n) => `runtime/fleet/${n}`)];
+export const firstFleetNames: readonly string[] = [POINTER_NAME, ...[1, 2, 3, 4].map((n) => `runtime/fleet/${n}`)];
 
 const chunks = (names: readonly string[]) =>
-  Array.from({ length: Math.ceil(names.length / namesPerCall) }, (_, index) =>
-    names.slice(index * namesPerCall, (index + 1) * namesPerCall),
+  Array.from({ length: Math.ceil(names.length / NAMES_PER_CALL) }, (_, index) =>
+    names.slice(index * NAMES_PER_CALL, (index + 1) * NAMES_PER_CALL),
   );
 
 /** Reads parameters by their names below the prefix. */
@@ -65,7 +65,7 @@ export const readFleet = async (
 ): Promise<ReadFleet | undefined> => {
   let values = first;
   for (let round = 1; ; round += 1) {
-    const text = values.get(pointerName);
+    const text = values.get(POINTER_NAME);
     if (text === undefined) return undefined;
     const pointer = decodePointer(text);
     if (known?.pointer.digest === pointer.digest) {
@@ -80,7 +80,7 @@ export const readFleet = async (
       const listed = decodeFleet(pointer, shards);
       return { pointer, listed, workers: withHeartbeat(listed, pointer) };
     } catch (error) {
-      if (!(error instanceof FleetError) || round === tries) throw error;
+      if (!(error instanceof FleetError) || round === TRIES) throw error;
       values = await read(firstFleetNames, attempt);
     }
   }

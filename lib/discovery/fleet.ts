@@ -37,11 +37,11 @@ export class FleetError extends Error {
 }
 
 /** Bytes of a standard SSM parameter. */
-const maxValueBytes = 4096;
+const MAX_VALUE_BYTES = 4096;
 /** Decoded JSON beyond this is not ours. */
-const maxJsonBytes = 64 << 20;
+const MAX_JSON_BYTES = 64 << 20;
 
-export const pointerName = 'runtime/fleet/0';
+export const POINTER_NAME = 'runtime/fleet/0';
 
 const shardName = (generation: number, index: number): string => `runtime/fleet/${1 + 2 * index + (generation % 2)}`;
 
@@ -72,7 +72,7 @@ export const encodeFleet = (
   const packed = process.getBuiltinModule('node:zlib').deflateRawSync(json, { level: 9 }).toString('base64');
   const digest = sha256(json);
   // The count is part of every header and the header part of the limit: reserve for the widest count.
-  const room = maxValueBytes - header({ generation, count: 99_999, digest }, 99_999).length;
+  const room = MAX_VALUE_BYTES - header({ generation, count: 99_999, digest }, 99_999).length;
   const pieces = packed.match(new RegExp(`.{1,${room}}`, 'g')) ?? [];
   const pointer = { generation, count: pieces.length, digest };
   return {
@@ -113,7 +113,7 @@ export const decodeFleet = (pointer: Pointer, shards: readonly (string | undefin
   try {
     json = process
       .getBuiltinModule('node:zlib')
-      .inflateRawSync(Buffer.from(packed.join(''), 'base64'), { maxOutputLength: maxJsonBytes })
+      .inflateRawSync(Buffer.from(packed.join(''), 'base64'), { maxOutputLength: MAX_JSON_BYTES })
       .toString('utf8');
   } catch {
     throw new FleetError('fleet shards do not inflate');

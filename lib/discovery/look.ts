@@ -10,7 +10,7 @@ export type AskWorker = (
 ) => Promise<Answer | undefined>;
 
 /** All questions that tell an engine are asked at once, and no longer than this. */
-export const recogniseMs = 1_000;
+export const RECOGNISE_MS = 1_000;
 
 /** What a worker says of its models. */
 export type Listing = Pick<Worker, 'models' | 'about'>;

@@ -4,7 +4,7 @@ import { log as systemLog } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Worker } from '../worker.ts';
 import { type Attempt, type Cached, createCached } from './cached.ts';
-import { FleetError, pointerName } from './fleet.ts';
+import { FleetError, POINTER_NAME } from './fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from './fleet-reader.ts';
 import { digestEntry, noKey } from './keys.ts';
 import { readSetting, type SettingName, settingNames, workerKeyOf } from './parameters.ts';
@@ -89,12 +89,12 @@ export const createSsmSource = ({
   const readWorkers = async (found: ReadonlyMap<string, string>, attempt: Attempt) => {
     try {
       const next = await readFleet(read, found, attempt, fleet);
-      if (next) complaints.delete(pointerName);
-      else if (fleet) complain(pointerName, '', 'the fleet is gone; serving the last one');
+      if (next) complaints.delete(POINTER_NAME);
+      else if (fleet) complain(POINTER_NAME, '', 'the fleet is gone; serving the last one');
       fleet = next ?? fleet;
     } catch (error) {
       if (!(error instanceof FleetError)) throw error;
-      complain(pointerName, found.get(pointerName) ?? '', error.message);
+      complain(POINTER_NAME, found.get(POINTER_NAME) ?? '', error.message);
     }
     if (!fleet) throw new FleetError('there is no fleet snapshot: has the registrar run?');
     const keyText = JSON.stringify(workerKeys);

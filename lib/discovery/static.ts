@@ -4,14 +4,14 @@ import type { log as Log } from '../telemetry/log.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Worker } from '../worker.ts';
 import { type Cached, createCached } from './cached.ts';
-import { type AskWorker, listingOf, readModelList, recogniseMs, wantsList } from './look.ts';
+import { type AskWorker, listingOf, RECOGNISE_MS, readModelList, wantsList } from './look.ts';
 
 /** A request waits so long for what workers say of themselves; what comes later counts for the next one. */
-const patienceMs = 1_000;
+const PATIENCE_MS = 1_000;
 /** How long a worker may take for its model list. */
-const listMs = 5_000;
+const LIST_MS = 5_000;
 /** By the wall clock an older look was frozen with its sockets. */
-const lookMs = recogniseMs + 2 * listMs;
+const LOOK_MS = RECOGNISE_MS + 2 * LIST_MS;
 
 /** What was found out about a worker: as much of it as its record leaves open. */
 type Known = Pick<Worker, 'engine' | 'models' | 'about' | 'version'>;
@@ -50,11 +50,11 @@ export const createStaticWorkers = (options: StaticWorkersOptions): Cached<reado
     const before = known.get(id);
     const within = (timeoutMs: number) => (path: string) => ask(worker, path, { timeoutMs });
     const wanted = worker.engine === undefined && !heard.has(id);
-    const name = worker.engine ?? (wanted ? await recognise(within(recogniseMs)) : undefined) ?? before?.engine;
+    const name = worker.engine ?? (wanted ? await recognise(within(RECOGNISE_MS)) : undefined) ?? before?.engine;
     const engine = engineOf(name);
     const [list, health] = await Promise.all([
-      wantsList(given) ? readModelList(engine, within(listMs)) : undefined,
-      engine.readVersion && within(listMs)(engine.healthPath),
+      wantsList(given) ? readModelList(engine, within(LIST_MS)) : undefined,
+      engine.readVersion && within(LIST_MS)(engine.healthPath),
     ]);
     if (name !== undefined && (list || !wantsList(given))) heard.add(id);
     else heard.delete(id);
@@ -69,7 +69,7 @@ export const createStaticWorkers = (options: StaticWorkersOptions): Cached<reado
     const { id } = worker;
     const under = flights.get(id);
     const age = under ? clock.now() - under.startedAt : Number.NaN;
-    if (under && age >= 0 && age <= lookMs) return under.done;
+    if (under && age >= 0 && age <= LOOK_MS) return under.done;
     const flight = { startedAt: clock.now(), done: look(worker).catch(() => {}) };
     flights.set(id, flight);
     return flight.done.then(() => {
@@ -80,7 +80,7 @@ export const createStaticWorkers = (options: StaticWorkersOptions): Cached<reado
   const cached = createCached({
     async load() {
       const patience = new AbortController();
-      await Promise.race([Promise.all(asked.map(flightOf)), clock.sleep(patienceMs, patience.signal)]);
+      await Promise.race([Promise.all(asked.map(flightOf)), clock.sleep(PATIENCE_MS, patience.signal)]);
       patience.abort();
     },
     ttlMs,

@@ -39,20 +39,20 @@ export const loadSourcesOf = (worker: Pick<Worker, 'engine' | 'load'>): readonly
 export type AskPath = (path: string) => Promise<Answer | undefined>;
 
 /** The one path that all engines have. A list with an owner often says enough. */
-export const listPath = '/v1/models';
+export const LIST_PATH = '/v1/models';
 
 const signPaths: readonly string[] = [
-  ...new Set([...engines.flatMap(({ signs }) => signs.flatMap(({ paths }) => paths)), listPath]),
+  ...new Set([...engines.flatMap(({ signs }) => signs.flatMap(({ paths }) => paths)), LIST_PATH]),
 ];
 
 /**
  * Finds out which engine a worker runs: all questions at once, no path twice.
- * @param list what it answered at `listPath`, where that was asked before: it may make the other questions needless.
+ * @param list what it answered at `LIST_PATH`, where that was asked before: it may make the other questions needless.
  * @returns a name of this registry: whose sign it shows, else `openai` for what lists models as OpenAI does; `undefined`
  *   when it did not say enough.
  */
 export const recognise = async (ask: AskPath, list?: Answer): Promise<string | undefined> => {
-  const answers = new Map<string, Answer>(list && [[listPath, list]]);
+  const answers = new Map<string, Answer>(list && [[LIST_PATH, list]]);
   const shown = () => engines.find(({ signs }) => signs.some((sign) => sign.matches(answers)))?.name;
   const early = list && shown();
   if (early !== undefined) return early;
@@ -64,6 +64,6 @@ export const recognise = async (ask: AskPath, list?: Answer): Promise<string | u
   );
   const name = shown();
   if (name !== undefined) return name;
-  const body = bodyOf(answers, listPath);
+  const body = bodyOf(answers, LIST_PATH);
   return body !== undefined && openai.readModels(body) ? openai.name : undefined;
 };

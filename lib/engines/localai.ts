@@ -3,7 +3,7 @@ import { bodyOf, bodySign, type Engine, serving } from './engine.ts';
 import { isBareList, readOllamaLoaded, readOpenAIModels } from './model-list.ts';
 
 /** LocalAI's answer to Ollama's `/api/version`, in all releases. */
-export const localaiOllamaVersion = '0.9.0';
+export const LOCALAI_OLLAMA_VERSION = '0.9.0';
 
 /**
  * LocalAI; also what a worker counts as of which nobody knows anything. `/readyz` is public and 503 while models are
@@ -80,7 +80,7 @@ export const localai: Engine = {
     {
       paths: ['/api/version', '/v1/models'],
       matches: (answers) =>
-        readObject(bodyOf(answers, '/api/version') ?? '')?.version === localaiOllamaVersion &&
+        readObject(bodyOf(answers, '/api/version') ?? '')?.version === LOCALAI_OLLAMA_VERSION &&
         isBareList(bodyOf(answers, '/v1/models') ?? ''),
     },
   ],

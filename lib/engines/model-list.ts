@@ -3,10 +3,10 @@ import type { ListedModel, ModelEntry, ModelTag } from '../worker.ts';
 import type { Answer } from './engine.ts';
 
 /** Longest text of a list that is kept: what is longer is no name, owner or date. */
-const longestText = 256;
+const LONGEST_TEXT = 256;
 
 const text = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= longestText ? value : undefined;
+  typeof value === 'string' && value !== '' && value.length <= LONGEST_TEXT ? value : undefined;
 
 const number = (value: unknown): number | undefined => (Number.isFinite(value) ? (value as number) : undefined);
 

@@ -1,6 +1,6 @@
 import { readObject } from '../json.ts';
 import { bodyOf, bodySign, type Engine, serving } from './engine.ts';
-import { localaiOllamaVersion } from './localai.ts';
+import { LOCALAI_OLLAMA_VERSION } from './localai.ts';
 import { isBareList, readOllamaLoaded, readOllamaModels } from './model-list.ts';
 
 const readVersion = (body: string): string | undefined => {
@@ -42,7 +42,7 @@ export const ollama: Engine = {
       // LocalAI's Ollama-compatible path says a constant; Ollama itself was at that version once.
       matches: (answers) => {
         const version = readVersion(bodyOf(answers, '/api/version') ?? '');
-        if (version === localaiOllamaVersion) return !isBareList(bodyOf(answers, '/v1/models') ?? '');
+        if (version === LOCALAI_OLLAMA_VERSION) return !isBareList(bodyOf(answers, '/v1/models') ?? '');
         return version !== undefined;
       },
     },

@@ -17,14 +17,14 @@ export interface AccessLogOptions {
 }
 
 /** A client may write anything here. */
-const longestName = 200;
+const LONGEST_NAME = 200;
 
 const line = (record: RequestRecord, request: GatewayRequest, totalMs: number) => ({
   correlation_id: request.id,
   family: record.family,
   operation: record.operation,
-  'gen_ai.request.model': record.requestedModel?.slice(0, longestName),
-  'gen_ai.response.model': record.servedModel?.slice(0, longestName),
+  'gen_ai.request.model': record.requestedModel?.slice(0, LONGEST_NAME),
+  'gen_ai.response.model': record.servedModel?.slice(0, LONGEST_NAME),
   node_id: record.nodeId,
   attempts: record.attempts,
   status: record.status,

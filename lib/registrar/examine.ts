@@ -1,11 +1,11 @@
 import type { FleetWorker } from '../discovery/fleet.ts';
-import { listingOf, readModelList, recogniseMs } from '../discovery/look.ts';
+import { listingOf, RECOGNISE_MS, readModelList } from '../discovery/look.ts';
 import { type Answer, type Engine, isOk } from '../engines/engine.ts';
-import { engineOf, listPath, recognise } from '../engines/index.ts';
+import { engineOf, LIST_PATH, recognise } from '../engines/index.ts';
 import type { Ask } from '../upstream/ask.ts';
 
 /** A worker in the middle of a long step answers late; twice this is given to one that should be up. */
-const timeoutMs = 2_000;
+const TIMEOUT_MS = 2_000;
 
 /** A worker as its service describes it. */
 export interface Prospect extends Pick<FleetWorker, 'id' | 'name' | 'service' | 'url' | 'load' | 'labels' | 'serves'> {
@@ -64,13 +64,13 @@ export const examine = async (
 ): Promise<FleetWorker> => {
   const within = (ms: number) => async (path: string) =>
     signal.aborted ? undefined : ask({ url: prospect.url, apiKey }, path, { timeoutMs: ms, signal });
-  const question = within(timeoutMs);
+  const question = within(TIMEOUT_MS);
 
   const stated = prospect.engine ?? (known?.status === 'healthy' ? known.engine : undefined);
   // One question first: of a thousand workers many may be gone, and nine to each would be more than a function has sockets.
-  const first = stated === undefined ? await within(recogniseMs)(listPath) : undefined;
+  const first = stated === undefined ? await within(RECOGNISE_MS)(LIST_PATH) : undefined;
   const isSilent = stated === undefined && first === undefined;
-  const found = stated ?? (first && (await recognise(within(recogniseMs), first)));
+  const found = stated ?? (first && (await recognise(within(RECOGNISE_MS), first)));
   const engine = engineOf(found ?? known?.engine);
 
   let health = isSilent ? undefined : await question(engine.healthPath);

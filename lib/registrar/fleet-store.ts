@@ -6,8 +6,8 @@ import {
   FleetError,
   type FleetWorker,
   fleetDigest,
+  POINTER_NAME,
   type Pointer,
-  pointerName,
 } from '../discovery/fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from '../discovery/fleet-reader.ts';
 import { readSetting } from '../discovery/parameters.ts';
@@ -16,9 +16,9 @@ import type { Clock } from '../time/clock.ts';
 import { createPacer } from './pacer.ts';
 
 /** SSM's standard throughput is three `PutParameter` a second, for the whole account. */
-const putsPerSecond = 3;
+const PUTS_PER_SECOND = 3;
 /** A fleet that does not change is confirmed this often, by the pointer alone: its heartbeat. */
-const confirmEveryMs = 5 * 60_000;
+const CONFIRM_EVERY_MS = 5 * 60_000;
 
 /** Another registrar wrote meanwhile; its fleet stands. */
 class ConflictError extends Error {
@@ -58,7 +58,7 @@ export interface FleetStore {
 export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, log: typeof Log): FleetStore => {
   let known: ReadFleet | undefined;
   let goodKeys: Readonly<Record<string, string>> | undefined;
-  const pace = createPacer(putsPerSecond, clock);
+  const pace = createPacer(PUTS_PER_SECOND, clock);
 
   const readParameters = readBelow(async (Names, abortSignal) => {
     const command = new GetParametersCommand({ Names: [...Names], WithDecryption: true });
@@ -86,8 +86,8 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
 
   /** @throws {ConflictError} when the pointer is another registrar's by now. */
   const unchangedSince = async (pointerText: string | undefined, signal: AbortSignal) => {
-    const found = await readParameters([pointerName], attemptWith(signal));
-    if (found.get(pointerName) !== pointerText) throw new ConflictError();
+    const found = await readParameters([POINTER_NAME], attemptWith(signal));
+    if (found.get(POINTER_NAME) !== pointerText) throw new ConflictError();
   };
 
   const isWritten = async (shards: ReadonlyMap<string, string>, signal: AbortSignal) => {
@@ -117,7 +117,7 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
     await pace();
     await unchangedSince(before, signal);
     const text = JSON.stringify(pointer);
-    await put(pointerName, text, signal);
+    await put(POINTER_NAME, text, signal);
     return text;
   };
 
@@ -129,7 +129,7 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
       if (keys.state === 'malformed') {
         log('error', 'parameter_malformed', { parameter: `${prefix}/runtime/worker-keys` });
       } else goodKeys = keys.state === 'value' ? keys.value : {};
-      const pointerText = found.get(pointerName);
+      const pointerText = found.get(POINTER_NAME);
       try {
         known = await readFleet(readParameters, found, attempt, known);
       } catch (error) {
@@ -150,7 +150,7 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
       const previous = before.fleet?.pointer;
       const unchanged = previous !== undefined && previous.digest === fleetDigest(workers);
       const now = clock.now();
-      if (unchanged && (!confirmed || now - Date.parse(previous.seenAt) < confirmEveryMs)) {
+      if (unchanged && (!confirmed || now - Date.parse(previous.seenAt) < CONFIRM_EVERY_MS)) {
         return { outcome: 'unchanged', generation: previous.generation };
       }
       const seenAt = confirmed || !previous ? new Date(now).toISOString() : previous.seenAt;

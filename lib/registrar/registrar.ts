@@ -14,14 +14,14 @@ import { type EcsService, readServices, type Service } from './services.ts';
 import { discoverTasks, type TaskPhase } from './tasks.ts';
 
 /** ECS allows 20 such calls a second for the whole account. */
-const servicesAtOnce = 5;
+const SERVICES_AT_ONCE = 5;
 /** What can be written in half a minute, at three parameters a second, with some to spare. */
-const shardsPerRun = 60;
+const SHARDS_PER_RUN = 60;
 /** 1,000 workers, none of which answers, are through in 20 s. */
-const workersAtOnce = 200;
+const WORKERS_AT_ONCE = 200;
 
 /** A function has 1,024 file descriptors, and a question is a socket. */
-const questionsAtOnce = 500;
+const QUESTIONS_AT_ONCE = 500;
 
 /** What EventBridge sends; a schedule has no such detail. */
 export interface TaskEvent {
@@ -80,7 +80,7 @@ export const createRegistrar = ({
   clock = systemClock,
 }: RegistrarOptions): Registrar => {
   const store = createFleetStore(ssm, prefix, clock, log);
-  const politely = atMost(questionsAtOnce, ask);
+  const politely = atMost(QUESTIONS_AT_ONCE, ask);
 
   const ecsTargets = async (
     name: string,
@@ -139,7 +139,7 @@ export const createRegistrar = ({
   };
 
   const shortened = (workers: readonly FleetWorker[]) => {
-    const cut = fitted(workers, (some) => shardCount(some) <= shardsPerRun);
+    const cut = fitted(workers, (some) => shardCount(some) <= SHARDS_PER_RUN);
     const lists = cut.flatMap((worker, at) => {
       const { models } = workers[at] ?? {};
       return models && worker.models !== models
@@ -175,7 +175,7 @@ export const createRegistrar = ({
         return { targets: [], kept };
       };
       const lookUntil = AbortSignal.timeout(Math.floor(budgetMs / 2));
-      const found = await mapParallel(services, servicesAtOnce, async ([name, service]): Promise<Roster> => {
+      const found = await mapParallel(services, SERVICES_AT_ONCE, async ([name, service]): Promise<Roster> => {
         if ('malformed' in service) return keep(name, `parameter ${prefix}/services/${name}: ${service.malformed}`);
         try {
           return await discover(name, service, before, lookUntil);
@@ -185,7 +185,7 @@ export const createRegistrar = ({
       });
       const known = new Map((before.fleet?.workers ?? []).map((worker) => [worker.id, worker]));
       const targets = found.flatMap((one) => one.targets);
-      const looked = await mapParallel(targets, workersAtOnce, async ({ target, phase }): Promise<FleetWorker> => {
+      const looked = await mapParallel(targets, WORKERS_AT_ONCE, async ({ target, phase }): Promise<FleetWorker> => {
         const previous = known.get(target.id);
         if (phase !== 'running') return unasked(target, phase, previous);
         const apiKey = workerKeyOf(before.workerKeys, target.service);

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-ecs';
 
 /** `DescribeTasks` takes so many. */
-const tasksPerCall = 100;
+const TASKS_PER_CALL = 100;
 
 /** What ECS says about a task; `running` still has to answer at its health path. */
 export type TaskPhase = 'pending' | 'running' | 'unhealthy' | 'draining';
@@ -64,8 +64,8 @@ export const discoverTasks = async (
   const listed = [...arns];
   const tasks: ServiceTask[] = [];
   const failed: string[] = [];
-  for (let start = 0; start < listed.length; start += tasksPerCall) {
-    const some = listed.slice(start, start + tasksPerCall);
+  for (let start = 0; start < listed.length; start += TASKS_PER_CALL) {
+    const some = listed.slice(start, start + TASKS_PER_CALL);
     const answer = await ecs.send(new DescribeTasksCommand({ cluster, tasks: some }), { abortSignal });
     tasks.push(...(answer.tasks ?? []).flatMap((task) => serviceTaskOf(task) ?? []));
     for (const { arn, reason } of answer.failures ?? []) if (arn && reason !== 'MISSING') failed.push(arn);

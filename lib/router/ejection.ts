@@ -1,16 +1,16 @@
-/** Out this long after the first failure in a row; each further one triples it, up to `maxMs`. */
-const baseMs = 10_000;
-const growth = 3;
-const maxMs = 120_000;
+/** Out this long after the first failure in a row; each further one triples it, up to `MAX_MS`. */
+const BASE_MS = 10_000;
+const GROWTH = 3;
+const MAX_MS = 120_000;
 
 /** Added by chance, as a share of the time, so that environments that saw one failure do not return together. */
-const jitter = 0.5;
+const JITTER = 0.5;
 
 /** Workers remembered; the one that failed longest ago is forgotten first. */
-const limit = 1024;
+const LIMIT = 1024;
 
 /** So many 500s without a success between them count as a failure. */
-const errorsInARow = 3;
+const ERRORS_IN_A_ROW = 3;
 
 interface Entry {
   readonly failures: number;
@@ -67,12 +67,12 @@ export const createEjection = ({
   const remember = <T>(map: Map<string, T>, id: string, value: T) => {
     map.delete(id);
     map.set(id, value);
-    if (map.size > limit) map.delete(map.keys().next().value as string);
+    if (map.size > LIMIT) map.delete(map.keys().next().value as string);
   };
 
   const failed = (id: string) => {
     const failures = (entries.get(id)?.failures ?? 0) + 1;
-    const spanMs = Math.min(baseMs * growth ** (failures - 1), maxMs) * (1 + jitter * random());
+    const spanMs = Math.min(BASE_MS * GROWTH ** (failures - 1), MAX_MS) * (1 + JITTER * random());
     remember(entries, id, { failures, until: now() + spanMs, spanMs });
   };
 
@@ -82,7 +82,7 @@ export const createEjection = ({
     errored(id) {
       const count = (errors.get(id) ?? 0) + 1;
       remember(errors, id, count);
-      if (count < errorsInARow) return false;
+      if (count < ERRORS_IN_A_ROW) return false;
       failed(id);
       return true;
     },

@@ -6,13 +6,13 @@ import { askSleep, type Sleep } from './ask-sleep.ts';
 import type { Seen } from './policies/policy.ts';
 
 /** A worker that answered, but nowhere with its load, is not asked again for so long. */
-const silentMs = 30_000;
+const SILENT_MS = 30_000;
 
 /** A worker that answered, but has no such thing as sleep, is not asked again for so long. */
-const sleeplessMs = 300_000;
+const SLEEPLESS_MS = 300_000;
 
 /** Workers remembered; the one asked longest ago is forgotten first. */
-const limit = 4096;
+const LIMIT = 4096;
 
 export interface ProberOptions {
   fetchText: FetchText;
@@ -99,18 +99,18 @@ export const createProber = ({ fetchText, now = Date.now, timeoutMs = 50, reuseM
     };
     memories.delete(id);
     memories.set(id, memory);
-    if (memories.size > limit) memories.delete(memories.keys().next().value as string);
+    if (memories.size > LIMIT) memories.delete(memories.keys().next().value as string);
     return memory;
   };
 
   const maySleep = (worker: Worker): boolean => {
     const { sleep } = engineOf(worker.engine);
     if (!sleep || sleep.wakesItself) return false;
-    return !isWithin(memories.get(worker.id)?.sleeplessSince ?? never, sleeplessMs);
+    return !isWithin(memories.get(worker.id)?.sleeplessSince ?? never, SLEEPLESS_MS);
   };
 
   const sleepOf = async (worker: Worker, memory: Memory, signal: AbortSignal): Promise<Sleep> => {
-    if (isWithin(memory.sleeplessSince, sleeplessMs)) return 'never';
+    if (isWithin(memory.sleeplessSince, SLEEPLESS_MS)) return 'never';
     const sleep = await askSleep(worker, { fetchText, signal });
     memory.sleeplessSince = sleep === 'never' ? now() : never;
     return sleep;
@@ -118,7 +118,7 @@ export const createProber = ({ fetchText, now = Date.now, timeoutMs = 50, reuseM
 
   const loadOf = async (worker: Worker, memory: Memory, signal: AbortSignal): Promise<Seen> => {
     const sources = loadSourcesOf(worker).length;
-    if (sources === 0 || isWithin(memory.silentSince, silentMs)) return undefined;
+    if (sources === 0 || isWithin(memory.silentSince, SILENT_MS)) return undefined;
     const patienceMs = timeoutMs / (sources + 1);
     const { load, source, isAbsent } = await askLoad(worker, memory.source, { fetchText, patienceMs, signal });
     memory.source = source;
@@ -158,7 +158,7 @@ export const createProber = ({ fetchText, now = Date.now, timeoutMs = 50, reuseM
 
   const probe = (worker: Worker): Promise<Seen> => {
     const isSilent =
-      loadSourcesOf(worker).length === 0 || isWithin(memories.get(worker.id)?.silentSince ?? never, silentMs);
+      loadSourcesOf(worker).length === 0 || isWithin(memories.get(worker.id)?.silentSince ?? never, SILENT_MS);
     if (isSilent && !maySleep(worker)) return Promise.resolve(undefined);
     const memory = memoryOf(worker);
     if (isWithin(memory.seenAt, reuseMs)) return Promise.resolve(memory.seen);

@@ -2,10 +2,10 @@ import type { Hints } from './policies/policy.ts';
 import { hashOf } from './policies/rendezvous.ts';
 
 /** A count is worth half of itself this long after. */
-const halfLifeMs = 30_000;
+const HALF_LIFE_MS = 30_000;
 
 /** Keys remembered; the one not seen for longest goes first. */
-const limit = 256;
+const LIMIT = 256;
 
 interface Entry {
   readonly promptTokens: number;
@@ -36,11 +36,11 @@ export const createRepeats = ({ now = Date.now }: { now?: () => number } = {}): 
       const at = now();
       const last = entries.get(id);
       const age = last ? Math.max(0, at - last.at) : 0;
-      const faded = last ? last.count * 2 ** (-age / halfLifeMs) : 0;
+      const faded = last ? last.count * 2 ** (-age / HALF_LIFE_MS) : 0;
       const count = last && hints.promptTokens <= last.promptTokens ? faded + 1 : faded;
       entries.delete(id);
       entries.set(id, { promptTokens: hints.promptTokens, count, at });
-      if (entries.size > limit) entries.delete(entries.keys().next().value as string);
+      if (entries.size > LIMIT) entries.delete(entries.keys().next().value as string);
       return count;
     },
   };

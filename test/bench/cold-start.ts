@@ -1,4 +1,4 @@
-import { encodeFleet, pointerName } from '../../lib/discovery/fleet.ts';
+import { encodeFleet, POINTER_NAME } from '../../lib/discovery/fleet.ts';
 import { type Aws, startAws } from '../support/aws.ts';
 import { type BenchEnvironmentOptions, startEnvironment } from './environment.ts';
 import { AS_DEPLOYED, type Paths, workerSetting } from './paths.ts';
@@ -21,7 +21,7 @@ const seed = ({ ssm }: Aws, url: string) => {
   } as const;
   const { pointer, shards } = encodeFleet([{ ...worker, models: ['bench'] }], 1);
   for (const [name, value] of shards) ssm.put(`${PREFIX}/${name}`, value);
-  ssm.put(`${PREFIX}/${pointerName}`, JSON.stringify({ ...pointer, seenAt: new Date().toISOString() }));
+  ssm.put(`${PREFIX}/${POINTER_NAME}`, JSON.stringify({ ...pointer, seenAt: new Date().toISOString() }));
   ssm.put(`${PREFIX}/runtime/expose-node-header`, 'true');
 };
 

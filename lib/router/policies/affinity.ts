@@ -5,20 +5,20 @@ import { anyOf } from './random.ts';
 import { type Hash, hashOf, scoresOf } from './rendezvous.ts';
 
 /** From here on a shared system prompt is worth more than the conversation's own turns. */
-const longSystemTokens = 1000;
+const LONG_SYSTEM_TOKENS = 1000;
 
 /** Prompt tokens that one more queued request is worth: about an eighth of a second of prefill on an L4-class card. */
-const tokensPerRequest = 500;
+const TOKENS_PER_REQUEST = 500;
 
 /**
  * Leaving home for one request more is never worth it: two requests of chance meet on a worker all the time, also in an
  * idle fleet, and a short prompt's conversation would wander (simulated: 2-4 % of turns at a quarter of a request in
  * flight per worker, 0.2 % with this floor, and no longer waits at 70 % of the slots).
  */
-const leastPenalty = 2;
+const LEAST_PENALTY = 2;
 
 /** Without any load: how many requests stay home, for each one that is sent elsewhere on a guess, per unit of penalty. */
-const stayHome = 4;
+const STAY_HOME = 4;
 
 /** The worker with the highest score that is not taken yet, among those with at least `floor` in `gate`. */
 const best = (
@@ -103,16 +103,16 @@ export const affinity: Policy = {
     const conversation = hashOf('conversation', model, key);
     const isRings =
       hints.systemKey !== undefined &&
-      hints.systemTokens >= longSystemTokens &&
+      hints.systemTokens >= LONG_SYSTEM_TOKENS &&
       hints.systemTokens * 2 >= hints.promptTokens;
     const keyed = isRings
       ? rings(candidates, hashOf('system', model, hints.systemKey as string), conversation)
       : pair(candidates, conversation);
     const other = elsewhere(candidates, keyed, random);
 
-    const step = Math.max(leastPenalty, 1 + hints.promptTokens / tokensPerRequest);
+    const step = Math.max(LEAST_PENALTY, 1 + hints.promptTokens / TOKENS_PER_REQUEST);
     const repeats = hints.repeats ?? 0;
-    const leave = other ? (1 + repeats) / (1 + repeats + stayHome * step) : 0;
+    const leave = other ? (1 + repeats) / (1 + repeats + STAY_HOME * step) : 0;
     const home = homeOf(keyed.length, isRings, hints, conversation, random);
     const places: Place[] = keyed.map((worker, i) => ({
       worker,

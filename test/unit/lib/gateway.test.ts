@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { encodeFleet, type FleetWorker, pointerName } from '../../../lib/discovery/fleet.ts';
+import { encodeFleet, type FleetWorker, POINTER_NAME } from '../../../lib/discovery/fleet.ts';
 import type { Family } from '../../../lib/endpoints/family.ts';
 import { type Aws, startAws } from '../../support/aws.ts';
 import { createDeferred } from '../../support/deferred.ts';
@@ -110,7 +110,7 @@ describe('/readyz', () => {
   const writeFleet = (prefix: string, workers: readonly FleetWorker[], generation = 1) => {
     const { pointer, shards } = encodeFleet(workers, generation);
     for (const [name, value] of shards) aws.ssm.put(`${prefix}/${name}`, value);
-    aws.ssm.put(`${prefix}/${pointerName}`, JSON.stringify({ ...pointer, seenAt: new Date().toISOString() }));
+    aws.ssm.put(`${prefix}/${POINTER_NAME}`, JSON.stringify({ ...pointer, seenAt: new Date().toISOString() }));
   };
 
   test('with SSM: a fleet snapshot must be there, even an empty one', async () => {

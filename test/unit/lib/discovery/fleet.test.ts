@@ -7,7 +7,7 @@ import {
   FleetError,
   type FleetWorker,
   fleetDigest,
-  pointerName,
+  POINTER_NAME,
   shardNames,
   withHeartbeat,
 } from '../../../../lib/discovery/fleet.ts';
@@ -34,7 +34,7 @@ const fleet = fc.uniqueArray(worker, { selector: ({ id }) => id, maxLength: 60 }
 /** A store and the writer's puts in the registrar's order. */
 const putsOf = (workers: readonly FleetWorker[], generation: number): [string, string][] => {
   const { pointer, shards } = encodeFleet(workers, generation);
-  return [...shards, [pointerName, JSON.stringify({ ...pointer, seenAt })]];
+  return [...shards, [POINTER_NAME, JSON.stringify({ ...pointer, seenAt })]];
 };
 const big = (count: number, tag: string): FleetWorker[] =>
   Array.from({ length: count }, (_, n) => ({

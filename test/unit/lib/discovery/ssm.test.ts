@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { encodeFleet, type FleetWorker, pointerName } from '../../../../lib/discovery/fleet.ts';
+import { encodeFleet, type FleetWorker, POINTER_NAME } from '../../../../lib/discovery/fleet.ts';
 import { digestKey, noKey } from '../../../../lib/discovery/keys.ts';
 import { createSsmSource, type SsmSourceOptions } from '../../../../lib/discovery/ssm.ts';
 import { createStaticWorkers } from '../../../../lib/discovery/static.ts';
@@ -48,7 +48,7 @@ const arrange = (options: Partial<SsmSourceOptions> = {}) => {
     generation += 1;
     const { pointer, shards } = encodeFleet(workers, generation);
     for (const [name, value] of shards) store.set(`/gateway/test/${name}`, value);
-    store.set(`/gateway/test/${pointerName}`, JSON.stringify({ ...pointer, seenAt }));
+    store.set(`/gateway/test/${POINTER_NAME}`, JSON.stringify({ ...pointer, seenAt }));
   };
   /** The snapshot after everything that is in the store now was read. */
   const fresh = async () => {
