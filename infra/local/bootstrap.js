@@ -180,19 +180,30 @@ const endWithNpm = () => {
   setInterval(() => process.ppid === npmProcess || process.exit(1), 500).unref();
 };
 
+/** @type {NodeJS.Signals | undefined} */
+let askedToEnd;
+for (const signal of SIGNALS) {
+  process.once(signal, () => {
+    askedToEnd ??= signal;
+  });
+}
+/** What was being done has been ended by the same signal; what would come next must not begin. */
+const endIfAsked = () => askedToEnd && process.exit(askedToEnd === 'SIGINT' ? 130 : 143);
+
 if (process.env.npm_lifecycle_event) endWithNpm();
 const given = process.argv.slice(2);
 const isMeanwhile = given[0] === '--ric-meanwhile' && process.env.CI !== 'true';
 const [script = '', ...args] = given.filter((argument, at) => at > 0 || argument !== '--ric-meanwhile');
-if (!isInstalled()) await installPackages();
+if (!isInstalled()) await installPackages().finally(endIfAsked);
 const node = findNode();
 if (!node) throw new Error(`no Node 24 for ${process.platform}-${process.arch} on npm: install Node 24 yourself`);
 const isWanted = wantsRic();
-if (isWanted) await placeRic(node);
+if (isWanted) await placeRic(node).finally(endIfAsked);
 if (isWanted && !isMeanwhile) {
   const done = progress(() => 'Building aws-lambda-ric, the real Lambda runtime client (once; a minute or two)');
   await buildRic(node, false);
   done();
+  endIfAsked();
 }
 process.exitCode = await run(node, ['--disable-warning=ExperimentalWarning', join(root, script), ...args], {
   env: isWanted && isMeanwhile ? { ...process.env, RIC_IS_COMING: 'true' } : process.env,
