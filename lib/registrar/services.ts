@@ -13,14 +13,14 @@ const ecsService = v.object({
   ...workerFields,
 });
 
-const staticService = v.object({
-  workers: v.array(
-    v.object({
-      ...ownFields,
-      ...workerFields,
-    }),
-  ),
-});
+const staticService = v.pipe(
+  v.object({
+    workers: v.array(v.object({ ...ownFields, ...workerFields })),
+    ...workerFields,
+  }),
+  // What the service says of its workers counts for each that says nothing else itself.
+  v.transform(({ workers, ...all }) => ({ workers: workers.map((worker) => ({ ...all, ...worker })) })),
+);
 
 /** Tasks of one ECS service. */
 export type EcsService = v.InferOutput<typeof ecsService>;

@@ -1,5 +1,5 @@
 import { startAws } from '../support/aws.ts';
-import { startGateway } from '../support/gateway.ts';
+import { standInServes, startGateway } from '../support/gateway.ts';
 import type { Received } from '../support/http.ts';
 import { type Operation, operations, pathOf } from '../support/operations.ts';
 import { seeded } from '../support/seeded.ts';
@@ -45,7 +45,11 @@ export const huntLeaks = async ({ requests, atOnce, seed }: LoadOptions): Promis
   }
   aws.ssm.put(
     `${prefix}/services/${service}`,
-    JSON.stringify({ workers: workers.map(({ url }, at) => ({ id: `inner-id-${at}`, url })), engine: 'localai' }),
+    JSON.stringify({
+      workers: workers.map(({ url }, at) => ({ id: `inner-id-${at}`, url })),
+      engine: 'localai',
+      serves: standInServes,
+    }),
   );
   const gateway = await startGateway({
     env: {

@@ -19,6 +19,18 @@ describe('parseService', () => {
     });
   });
 
+  it('takes what stands beside listed workers for each of them, unless it says otherwise', () => {
+    const a = { id: 'a', url: 'http://10.0.0.1' };
+    const b = { id: 'b', url: 'http://10.0.0.2', serves: ['rerank'] };
+    const all = { engine: 'vllm', serves: ['speech'], load: 'haproxy' };
+    expect(parseService(JSON.stringify({ workers: [a, b], ...all }))).toEqual({
+      workers: [
+        { ...a, ...all },
+        { ...b, ...all, serves: ['rerank'] },
+      ],
+    });
+  });
+
   it('never lets a key through', () => {
     const text = '{"workers":[{"id":"a","url":"http://10.0.0.1","apiKey":"secret"}]}';
     expect(JSON.stringify(parseService(text))).not.toContain('secret');
@@ -36,6 +48,7 @@ describe('parseService', () => {
     ['{"workers":[{"id":"a","url":"ftp://10.0.0.1"}]}', 'workers.0.url'],
     ['{"workers":[{"id":"a","url":"http://u:p@10.0.0.1"}]}', 'workers.0.url'],
     ['{"workers":[{"id":"a","url":"http://10.0.0.1/?a=b"}]}', 'workers.0.url'],
+    ['{"workers":[],"engine":"what"}', 'engine'],
     ['{"workers":[{"id":"a","url":"http://10.0.0.1","serves":["what"]}]}', 'workers.0.serves.0'],
     ['{"cluster":"gpu","service":"chat","port":1,"serves":"rerank"}', 'serves'],
   ])('says what is wrong with %s: %s', (text, malformed) => expect(parseService(text)).toEqual({ malformed }));
