@@ -15,7 +15,7 @@ beforeAll(async () => {
   for (const [name, params] of combinations) templates.set(name, await workshop.templateOf(params));
   const largest = combinations.find(([name]) => /endpoints, GPU workers, uploads, edge/.test(name));
   templates.set('the longest stage', await workshop.templateOf(largest?.[1] ?? {}, longestStage));
-}, 600_000);
+}, 900_000);
 /** What is wrong with each stack, by its name; nothing of those with which nothing is. */
 const wrong = (faultsOf: (template: Template) => readonly string[]) =>
   [...templates].flatMap(([name, template]) => faultsOf(template).map((fault) => `${name}: ${fault}`));

@@ -40,15 +40,18 @@ const bare = (home: string) => ({
   NODE_NO_WARNINGS: '1',
 });
 
-/** What `git clone` and `npm ci` leave, in a folder of its own: osls keeps its state beside the project. */
-const copyProject = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'project-'));
-  for (const source of ['functions', 'lib', 'infra', 'package.json', 'tsconfig.json', 'serverless.yml']) {
-    cpSync(join(root, source), join(folder, source), { recursive: true });
-  }
+/**
+ * A copy of the project in a folder of its own: osls keeps its state beside `serverless.yml`. The packages are one
+ * folder up, where Node finds them and osls, which reads through everything of a project for each function, does not.
+ */
+const copyProject = (sources: readonly string[]) => {
+  const folder = mkdtempSync(join(tmpdir(), 'stack-'));
+  const project = join(folder, 'project');
+  for (const source of sources) cpSync(join(root, source), join(project, source), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  return folder;
+  return { project, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
 };
+const PROJECT = ['functions', 'lib', 'infra', 'package.json', 'tsconfig.json', 'serverless.yml'];
 
 /** What an osls command said, and how it ended. */
 export interface Ended {
@@ -70,12 +73,12 @@ const runOsls = (project: string, args: readonly string[], env: Readonly<Record<
  * @throws {Error} with what it printed, when it fails.
  */
 export const packageStack = async (params: Readonly<Record<string, string>> = {}): Promise<Package> => {
-  const project = copyProject();
+  const { project, [Symbol.dispose]: dispose } = copyProject(PROJECT);
   const folder = join(project, 'packaged');
   const { output, code } = await runOsls(project, ['package', '--package', folder, ...optionsOf(params)]);
   if (code !== 0) throw new Error(output);
   const template = JSON.parse(readFileSync(join(folder, 'cloudformation-template-update-stack.json'), 'utf8'));
-  return { folder, template, [Symbol.dispose]: () => rmSync(project, { recursive: true, force: true }) };
+  return { folder, template, [Symbol.dispose]: dispose };
 };
 
 /**
@@ -88,11 +91,7 @@ export interface TemplateWorkshop extends Disposable {
 }
 
 export const openTemplateWorkshop = (): TemplateWorkshop => {
-  const project = mkdtempSync(join(tmpdir(), 'templates-'));
-  for (const source of ['lib', 'infra', 'package.json', 'serverless.yml']) {
-    cpSync(join(root, source), join(project, source), { recursive: true });
-  }
-  symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
+  const { project, [Symbol.dispose]: dispose } = copyProject(['lib', 'infra', 'package.json', 'serverless.yml']);
   for (const name of readdirSync(join(root, 'functions'))) {
     const folder = join(project, 'dist', name.replace('.ts', ''));
     mkdirSync(folder, { recursive: true });
@@ -107,7 +106,7 @@ export const openTemplateWorkshop = (): TemplateWorkshop => {
       const file = join(project, '.serverless', 'cloudformation-template-update-stack.json');
       return JSON.parse(readFileSync(file, 'utf8'));
     },
-    [Symbol.dispose]: () => rmSync(project, { recursive: true, force: true }),
+    [Symbol.dispose]: dispose,
   };
 };
 
@@ -119,10 +118,6 @@ export const deployStack = async (
   params: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>>,
 ): Promise<Ended> => {
-  const project = copyProject();
-  try {
-    return await runOsls(project, ['deploy', ...optionsOf(params)], env);
-  } finally {
-    rmSync(project, { recursive: true, force: true });
-  }
+  using copy = copyProject(PROJECT);
+  return await runOsls(copy.project, ['deploy', ...optionsOf(params)], env);
 };
