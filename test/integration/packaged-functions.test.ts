@@ -57,7 +57,7 @@ needs('aws-lambda-ric')('the packages of serverless package, under the real runt
   });
 
   test.each(functions.map(({ name }) => name))('%s: its bundle, what it loads on demand, source maps', (name) => {
-    const onDemand = name === 'registrar' ? [] : ['aws4.cjs', 'eventsource-parser.cjs'];
+    const onDemand = name === 'registrar' ? [] : ['aws4.cjs'];
     const bundles = ['index.cjs', ...onDemand].map((file) => `dist/${name}/${file}`);
     expect(files.get(name)?.sort()).toEqual(bundles.flatMap((file) => [file, `${file}.map`]).sort());
     const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {
