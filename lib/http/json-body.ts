@@ -6,15 +6,6 @@ const JSON_TYPE = /^(?:(?:application|text)\/json|[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$
 /** @returns whether a content type says JSON. */
 export const isJsonType = (contentType: string): boolean => JSON_TYPE.test(contentType);
 
-/** @returns the value of a JSON text, `undefined` when it is none. */
-export const parseJson = (text: string | Buffer): unknown => {
-  try {
-    return JSON.parse(text.toString());
-  } catch {
-    return undefined;
-  }
-};
-
 /** V8 walks a value with a reviver, and writes it, by recursion; it parses without. */
 const tooDeep = (cause: unknown) => new InvalidRequestError('The JSON body is nested too deeply.', { cause });
 

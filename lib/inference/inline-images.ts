@@ -1,5 +1,5 @@
 import { AnswerTooLargeError, UpstreamError } from '../errors.ts';
-import { parseJson } from '../http/json-body.ts';
+import { readJson } from '../json.ts';
 
 /** An image a worker made. */
 export interface Image {
@@ -79,7 +79,7 @@ export const inlineImages = async (
   { origins, fetchImage, store }: InlineOptions,
 ): Promise<readonly Buffer[]> => {
   const isLookedInto = bytes.length <= LOOKED_INTO_BYTES && bytes.includes('"url"');
-  const answer = isLookedInto ? parseJson(bytes) : undefined;
+  const answer = isLookedInto ? readJson(bytes.toString()) : undefined;
   const paths = entriesOf(answer).map((entry) => pathOf(entry, origins));
   const count = paths.filter((path) => path !== undefined).length;
   if (count === 0) return [bytes];

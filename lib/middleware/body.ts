@@ -2,8 +2,9 @@ import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { InvalidRequestError, UnsupportedMediaTypeError } from '../errors.ts';
 import { isForm } from '../http/form.ts';
-import { isJsonType, parseJson } from '../http/json-body.ts';
+import { isJsonType } from '../http/json-body.ts';
 import { setBody } from '../http/request.ts';
+import { readJson } from '../json.ts';
 import type { Middleware } from './middleware.ts';
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
@@ -31,7 +32,7 @@ export const body = (hasUploads: boolean): Middleware => {
       // It also refuses `__proto__` and `constructor` as keys, which a tool's schema may have. They do no harm here:
       // JSON.parse makes own properties of them, nothing is merged into another object, and the worker gets the bytes.
       const { event: request } = run;
-      const value = parseJson(request.bytes());
+      const value = readJson(request.bytes().toString());
       if (value === undefined) throw new InvalidRequestError('The body is not valid JSON.', { cause });
       request.body = value;
     }
