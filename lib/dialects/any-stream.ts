@@ -5,7 +5,7 @@ import { sseStream } from './sse-stream.ts';
 /** SSE of a kind we do not know: a clean end is an end. */
 export const anyStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: createPretest(['[DONE]']),
+  pretest: createPretest(['[DONE]']),
   follow: () => {
     let isOver = false;
     return {

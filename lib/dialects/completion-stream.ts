@@ -36,7 +36,10 @@ const follow = (asked: Fields): Follower => {
   let isOver = false;
   return {
     read(event) {
-      isOver ||= isDone(event);
+      if (isDone(event)) {
+        isOver = true;
+        return;
+      }
       const value = readJson(event.data);
       const choices = isObject(value) && Array.isArray(value.choices) ? value.choices.filter(isObject) : [];
       for (const choice of choices) if (textOf(choice, 'finish_reason')) finished.add(choice.index ?? 0);
@@ -68,7 +71,7 @@ const choiceEvents = (answer: Fields, choice: Fields): string => {
 /** Chat and text completions: `[DONE]`; after every choice's `finish_reason`, or the worker's own error, it is added. */
 export const completionStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: createPretest(['[DONE]'], FINISHED),
+  pretest: createPretest(['[DONE]'], FINISHED),
   follow,
   fromJson: ({ choices, usage, ...answer }) => {
     const all = Array.isArray(choices) ? choices.filter(isObject) : [];

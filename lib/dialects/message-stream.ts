@@ -7,7 +7,7 @@ import { ERROR_WORDS, typeOf } from './typed-events.ts';
 /** Messages: ended by `message_stop`, or by the worker's own `event: error`. */
 export const messageStream = sseStream({
   keepAlive: 'event: ping\ndata: {"type": "ping"}\n\n',
-  mayMatter: createPretest(['message_stop', ...ERROR_WORDS]),
+  pretest: createPretest(['message_stop', ...ERROR_WORDS]),
   follow: () => {
     let isOver = false;
     return {

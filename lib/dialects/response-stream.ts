@@ -73,7 +73,7 @@ const follow = (asked: Fields): Follower => {
  */
 export const responseStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: createPretest(
+  pretest: createPretest(
     ERROR_WORDS,
     /response\.(?:created|in_progress|completed|incomplete|failed|output_item\.done)/,
   ),

@@ -2,12 +2,12 @@ import type { EventSourceMessage } from 'eventsource-parser';
 import type { GatewayError } from '../errors.ts';
 import { isObject, readJson } from '../json.ts';
 import type { StreamFormat, WatchOptions } from './dialect.ts';
-import { closingOf, createEventEnds, isSurelyGiven, readEvents } from './sse.ts';
+import { closingOf, createEventEnds, isSurelyGiven, type Pretest, readEvents } from './sse.ts';
 import { asBuffer, createWholeParts } from './whole-parts.ts';
 
 /** Follows what the events of one stream say. */
 export interface Follower {
-  /** Told, in order, every event that `mayMatter` let through, and perhaps others. */
+  /** Told, in order, every event that `pretest` let through, and perhaps others. */
   read(event: EventSourceMessage): void;
   /** The terminal marker was read. */
   readonly isOver: boolean;
@@ -24,8 +24,8 @@ export interface Follower {
 /** What one operation's SSE streams have of their own. */
 export interface SseStreamOptions {
   readonly keepAlive: string;
-  /** Tells cheaply whether any of these whole events may be one that has to be read; may be wrong in saying so. */
-  mayMatter(events: Buffer): boolean;
+  /** Which events may have to be read. */
+  readonly pretest: Pretest;
   follow(asked: Readonly<Record<string, unknown>>): Follower;
   readonly fromJson?: StreamFormat['fromJson'];
 }
@@ -40,7 +40,7 @@ const isWhole = ({ data }: EventSourceMessage): boolean => {
 };
 
 /** @returns the format of a server-sent stream; events are read where they may matter, and nowhere matched as text. */
-export const sseStream = ({ keepAlive, mayMatter, follow, fromJson }: SseStreamOptions): StreamFormat => ({
+export const sseStream = ({ keepAlive, pretest, follow, fromJson }: SseStreamOptions): StreamFormat => ({
   contentType: 'text/event-stream',
   keepAlive,
   ...(fromJson && { fromJson }),
@@ -56,10 +56,10 @@ export const sseStream = ({ keepAlive, mayMatter, follow, fromJson }: SseStreamO
 
     const look = (events: Buffer) => {
       const read = () => readEvents(events.toString(), isStart);
-      const matters = mayMatter(events);
+      const matters = pretest.batch(events);
       const given = matters ? read() : undefined;
       if (isSurelyGiven(events) || (given ?? read()).length > 0) lastEvents = { bytes: events, isStart };
-      for (const event of given ?? []) follower.read(event);
+      for (const event of given ?? []) if (pretest.event(event)) follower.read(event);
       isStart = false;
       return matters && scrub ? scrub(events) : events;
     };

@@ -78,20 +78,32 @@ export const isSurelyGiven = (events: Buffer): boolean =>
 /** Above so many bytes at once it is the machine's own search that counts, which looks for one thing at a time. */
 const BULK = 8192;
 
+/** Tells cheaply what may have to be read; may be wrong in saying so. */
+export interface Pretest {
+  /** Whether any of these whole events may matter. */
+  batch(events: Buffer): boolean;
+  /** Whether this one of them may: a large batch has one that matters, and many that do not. */
+  event(event: EventSourceMessage): boolean;
+}
+
 /**
+ * An event matters where one of these stands in it, where a letter is escaped (in JSON only so), or where a node that
+ * loads a model may be named.
+ *
  * @param words what may matter: texts as they stand in events.
  * @param pattern what else may; `undefined`: nothing.
- * @returns tells cheaply whether whole events may have to be read: where one of these stands in them, where a letter is
- *   escaped (in JSON only so), or where a node that loads a model may be named.
  */
-export const createPretest = (words: readonly string[], pattern?: RegExp): ((events: Buffer) => boolean) => {
+export const createPretest = (words: readonly string[], pattern?: RegExp): Pretest => {
   const literals = [...words, '\\u00'];
   const escaped = literals.map((word) => word.replace(/[\\[\].]/g, '\\$&'));
   const all = new RegExp([...(pattern ? [pattern.source] : []), ...escaped, 'loading"'].join('|'));
   // In bulk such a body is known by its type: its other words are made of letters that are everywhere.
   const inBulk = [...literals, '_loading'];
-  return (events) => {
-    if (events.length < BULK) return all.test(latin1(events));
-    return inBulk.some((word) => events.includes(word)) || pattern?.test(latin1(events)) === true;
+  return {
+    batch(events) {
+      if (events.length < BULK) return all.test(latin1(events));
+      return inBulk.some((word) => events.includes(word)) || pattern?.test(latin1(events)) === true;
+    },
+    event: ({ event, data }) => all.test(event === undefined ? data : `event: ${event}\n${data}`),
   };
 };

@@ -8,7 +8,7 @@ const DONE = 'transcript.text.done';
 /** Transcription and translation: `transcript.text.done`, `[DONE]`, or the worker's own `error`. */
 export const transcriptStream = sseStream({
   keepAlive: ': keep-alive\n',
-  mayMatter: createPretest(['transcript.text.done', '[DONE]', ...ERROR_WORDS]),
+  pretest: createPretest(['transcript.text.done', '[DONE]', ...ERROR_WORDS]),
   follow: () => {
     let isOver = false;
     return {

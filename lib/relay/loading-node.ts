@@ -69,6 +69,7 @@ const scrubbed = (text: string): string => {
 
 const changed = (bytes: Buffer, change: (text: string) => string): Buffer => {
   const text = bytes.toString();
+  if (!MAY_NAME.test(text)) return bytes;
   const clean = change(text);
   return clean === text ? bytes : Buffer.from(clean);
 };

@@ -45,8 +45,8 @@ test.each([
   expect(isSurelyGiven(Buffer.from(events))).toBe(isGiven);
 });
 
-describe('a pretest says the same of a few events and of many', () => {
-  const mayMatter = createPretest(['[DONE]'], /finish_reason"(?!\s*:\s*null)/);
+describe('a pretest says the same of one event, of a few and of many', () => {
+  const pretest = createPretest(['[DONE]'], /finish_reason"(?!\s*:\s*null)/);
   const ordinary = 'data: {"choices":[{"delta":{"content":"DONE [loading] \\n"},"finish_reason":null}]}\n\n';
 
   test.each([
@@ -58,8 +58,9 @@ describe('a pretest says the same of a few events and of many', () => {
     ['data: {"error":{"type":"model_loading"},"loading":{"node":"a"}}\n\n', true],
   ])('%j: %s', (event, matters) => {
     const said = [event, ordinary + event, ordinary.repeat(1000) + event].map((events) =>
-      mayMatter(Buffer.from(events)),
+      pretest.batch(Buffer.from(events)),
     );
     expect(said).toEqual([matters, matters, matters]);
+    expect(readEvents(ordinary + event, true).map((one) => pretest.event(one))).toEqual([false, matters]);
   });
 });
