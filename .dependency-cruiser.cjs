@@ -5,10 +5,10 @@
 const room = (name) => `^lib/${name}/`;
 const leaf = (name) => `^lib/${name}\\.ts$`;
 const floors = [
-  ['^functions/'],
+  ['^functions/', '^container/'],
   [leaf('gateway')],
   [leaf('configuration')],
-  [room('lambda'), room('middleware'), room('inference'), room('registrar')],
+  [room('lambda'), room('server'), room('middleware'), room('inference'), room('registrar')],
   [room('relay')],
   [room('endpoints')],
   [room('dialects')],
@@ -37,14 +37,14 @@ module.exports = {
     ...downwards,
     ...apart,
     {
-      ...forbid('room without a floor', '^(lib|functions)/', '^lib/'),
+      ...forbid('room without a floor', '^(lib|functions|container)/', '^lib/'),
       to: { path: '^lib/', pathNot: floors.flat() },
     },
-    forbid('the gateway knows where it runs', '^(lib|functions)/', '^(infra|test)/'),
+    forbid('the gateway knows where it runs', '^(lib|functions|container)/', '^(infra|test)/'),
     {
       ...forbid('the local platform looks into the gateway', '^infra/', '^lib/'),
       to: {
-        path: '^(lib|functions)/',
+        path: '^(lib|functions|container)/',
         pathNot: [
           '^lib/config\\.ts$',
           '^lib/endpoints/index\\.ts$',
@@ -56,9 +56,9 @@ module.exports = {
     forbid(
       'the demo worker stands alone',
       '^infra/local/demo-worker/',
-      '^(lib|functions|infra/(?!local/demo-worker/))',
+      '^(lib|functions|container|infra/(?!local/demo-worker/))',
     ),
-    forbid('what is shipped needs a test', '^(infra|lib|functions)/', '^test/'),
+    forbid('what is shipped needs a test', '^(infra|lib|functions|container)/', '^test/'),
     { name: 'cannot be found', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {

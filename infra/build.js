@@ -56,16 +56,21 @@ const AS_FUNCTIONS = { arrow: false };
 /**
  * Bundles functions as they are deployed: `<outdir>/<name>/index.cjs` (handler `index.handler`), beside it
  * `index.cjs.map` and the packages it loads on demand, needing nothing outside that folder; what is in each is in
- * `<outdir>/meta.json`.
+ * `<outdir>/<meta>`.
  *
  * CommonJS, and named so: an ESM import of `node:http` alone costs 20 ms at every cold start, and a `.js` of this
  * ESM package would be read as ESM.
  *
- * @param {{ functions?: string[], source?: string, outdir?: string }} [options] `functions`: names, all by default;
- *   `source`: folder of the entry files; `outdir`: target folder.
+ * @param {{ functions?: string[], source?: string, outdir?: string, meta?: string }} [options] `functions`: names, all by
+ *   default; `source`: folder of the entry files; `outdir`: target folder.
  * @returns {Promise<{ name: string, file: string, bytes: number }[]>}
  */
-export const build = async ({ functions, source = join(root, 'functions'), outdir = join(root, 'dist') } = {}) => {
+export const build = async ({
+  functions,
+  source = join(root, 'functions'),
+  outdir = join(root, 'dist'),
+  meta: metaFile = 'meta.json',
+} = {}) => {
   const names = functions ?? (await namesIn(source));
   /** @type {Map<string, string>} */
   const packages = new Map();
@@ -111,7 +116,7 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
     inputs: { ...bundles.metafile.inputs, ...late.metafile.inputs },
     outputs: { ...outputs, ...late.metafile.outputs },
   };
-  await writeIfChanged(join(outdir, 'meta.json'), JSON.stringify(meta, null, 1));
+  await writeIfChanged(join(outdir, metaFile), JSON.stringify(meta, null, 1));
   return names.map((name) => {
     const file = join(outdir, name, 'index.cjs');
     const bytes = bundles.outputFiles.find(({ path }) => path === file)?.contents.length ?? 0;
@@ -119,8 +124,19 @@ export const build = async ({ functions, source = join(root, 'functions'), outdi
   });
 };
 
+/**
+ * Bundles the container door as its image has it: `<outdir>/server/index.cjs`, a program and no function.
+ * @param {{ outdir?: string }} [options]
+ */
+export const buildServer = ({ outdir } = {}) =>
+  build({ source: join(root, 'container'), meta: 'server-meta.json', ...(outdir && { outdir }) });
+
+/** Everything that `npm run build` leaves. */
+export const buildAll = async () => [...(await build()), ...(await buildServer())];
+
 const main = async () => {
-  for (const { file, bytes } of await build()) console.log(`${relative(root, file)}  ${(bytes / 1024).toFixed(1)} KB`);
+  for (const { file, bytes } of await buildAll())
+    console.log(`${relative(root, file)}  ${(bytes / 1024).toFixed(1)} KB`);
 };
 
 // Not awaited at the top: osls loads its plugins with require(), which refuses such a module.

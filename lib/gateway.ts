@@ -1,4 +1,4 @@
-import type { Environment } from './aws/environment.ts';
+import type { CredentialsProvider, Environment } from './aws/environment.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { brokenSource, createSource } from './discovery/index.ts';
 import type { Family } from './endpoints/family.ts';
@@ -21,8 +21,10 @@ import { cors } from './middleware/cors.ts';
 import { edgeSecret } from './middleware/edge-secret.ts';
 import { errorHandler, renderError } from './middleware/error-handler.ts';
 import { knownEndpoint } from './middleware/known-endpoint.ts';
+import type { Middleware } from './middleware/middleware.ts';
 import { nodeHeader } from './middleware/node-header.ts';
-import { createStack } from './middleware/stack.ts';
+import type { received as Received } from './middleware/received.ts';
+import { createStack, type Run } from './middleware/stack.ts';
 import { createEjection } from './router/ejection.ts';
 import { policies } from './router/policies/index.ts';
 import { createProber } from './router/probe.ts';
@@ -46,7 +48,7 @@ const readOrLog = (env?: Environment): { config: Config; isBroken: boolean } => 
 /** What a body may have once it is decoded, where no other limit is set: as much as Lambda takes of one. */
 const DECODED_BYTES = 6 * 1024 * 1024;
 
-export interface GatewayOptions {
+export interface PartsOptions {
   /** Default: `process.env`. */
   readonly env?: Environment;
   /** Wired in by the functions that need them, for every byte of a bundle is parsed at a cold start: where forms are taken, */
@@ -58,20 +60,38 @@ export interface GatewayOptions {
     readonly createUploads: typeof CreateUploads;
     readonly createTakeUploads: typeof CreateTakeUploads;
   };
+  /** Wired in by a process that holds its sockets: what a function has no use for stays out of its bundle. */
+  readonly process?: {
+    /** `GATEWAY_MAX_BODY_BYTES` where it is not set. */
+    readonly maxBodyBytes: number;
+    /** The host hands requests over before their bodies. */
+    readonly received: typeof Received;
+    /** As whom to speak to AWS; temporary credentials run out before the process does. */
+    readonly credentials: (env: Environment) => CredentialsProvider;
+    /** Turns requests away once it has been told to end. */
+    readonly admitted: Middleware;
+  };
 }
 
-/**
- * Puts the parts together: configuration -> parts -> the ordered middleware stack -> one streaming handler.
- *
- * @param family which of the functions this is; a function serves its own family's endpoints and no other.
- * @returns the handler to export, for a function URL with `InvokeMode: RESPONSE_STREAM`.
- */
-export const createGateway = (family: Family, { env, forms, createImages, uploading }: GatewayOptions = {}) => {
+/** What a host needs of the gateway. */
+export interface Parts {
+  readonly config: Config;
+  /** Middlewares and handler, for requests of any family. */
+  readonly run: Run;
+  /** Answers an error that comes while the body is made, before its first byte. */
+  readonly renderError: typeof renderError;
+  /** Resolves when no refresh of the configuration runs any more. */
+  readonly settled: () => Promise<void>;
+}
+
+/** Puts the parts together, once in a process: configuration -> parts -> the ordered middleware stack. */
+export const createParts = ({ env, forms, createImages, uploading, process: host }: PartsOptions = {}): Parts => {
   const { config, isBroken } = readOrLog(env);
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
+  const credentials = host?.credentials(config.aws);
 
-  const source = isBroken ? brokenSource : createSource(config, ask);
+  const source = isBroken ? brokenSource : createSource({ ...config, credentials }, ask);
   const router = createRouter({
     policy: policies[config.policy],
     ejection: createEjection(),
@@ -82,7 +102,7 @@ export const createGateway = (family: Family, { env, forms, createImages, upload
   const uploads =
     bucket === undefined
       ? undefined
-      : uploading?.createUploads({ bucket, maxBytes, env: config.aws, send: upstream.send });
+      : uploading?.createUploads({ bucket, maxBytes, env: config.aws, credentials, send: upstream.send });
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
   const infer = withFallback(
     createInference({ config, router, upstream, ask, forms, createImages, uploads, takeUploads }),
@@ -106,16 +126,21 @@ export const createGateway = (family: Family, { env, forms, createImages, upload
     return infer({ endpoint, params }, request, snapshot);
   };
 
-  const bodySize = { maxBytes: config.maxBodyBytes ?? DECODED_BYTES, uploadMaxBytes: uploads?.maxBytes };
+  const bodySize = {
+    maxBytes: config.maxBodyBytes ?? host?.maxBodyBytes ?? DECODED_BYTES,
+    uploadMaxBytes: uploads?.maxBytes,
+  };
+  const sizing = host ? [host.received(bodySize)] : config.maxBodyBytes === undefined ? [] : [bodyLimit(bodySize)];
   const run = createStack(
     [
-      accessLog({ family, service: config.serviceName }),
+      accessLog({ service: config.serviceName }),
       correlationId(),
+      ...(host ? [host.admitted] : []),
       ...(config.edgeSecret === undefined ? [] : [edgeSecret(config.edgeSecret)]),
       ...(config.corsOrigins.length > 0 ? [cors(config.corsOrigins)] : []),
       access(accessOptions),
-      knownEndpoint(family),
-      ...(config.maxBodyBytes === undefined ? [] : [bodyLimit(bodySize)]),
+      knownEndpoint(),
+      ...sizing,
       contentEncoding(bodySize),
       body(uploads !== undefined),
       nodeHeader(),
@@ -123,11 +148,16 @@ export const createGateway = (family: Family, { env, forms, createImages, upload
     ],
     handle,
   );
-  return createHandler({
-    family,
-    marginMs: config.deadlineMarginMs,
-    run,
-    renderError,
-    settled: () => source.settled(),
-  });
+  return { config, run, renderError, settled: () => source.settled() };
+};
+
+/**
+ * One function: the parts, behind Lambda.
+ *
+ * @param family which of the functions this is; a function serves its own family's endpoints and no other.
+ * @returns the handler to export, for a function URL with `InvokeMode: RESPONSE_STREAM`.
+ */
+export const createGateway = (family: Family, options: Omit<PartsOptions, 'process'> = {}) => {
+  const { config, run, renderError, settled } = createParts(options);
+  return createHandler({ family, marginMs: config.deadlineMarginMs, run, renderError, settled });
 };

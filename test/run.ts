@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { build } from '../infra/build.js';
+import { buildAll } from '../infra/build.js';
 
 /**
  * `npm test`: bundles the functions as for deployment, then runs jest. Without arguments, in two parts: the unit tests
@@ -25,7 +25,7 @@ const run = (args: readonly string[]): Promise<number> =>
     child.once('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
   });
 
-await build();
+await buildAll();
 const given = process.argv.slice(2);
 const parts = given.length > 0 ? [given] : [['test/unit'], ['--runInBand', 'test/(contract|integration|clients)']];
 const codes: number[] = [];

@@ -9,12 +9,21 @@ export interface Credentials {
   readonly sessionToken: string | undefined;
 }
 
+/** As whom to speak to AWS now: temporary credentials change. @throws {Error} when there are none. */
+export type CredentialsProvider = () => Promise<Credentials>;
+
 /** @throws {Error} when there are none. */
 export const credentialsOf = (env: Environment): Credentials => {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env;
   if (!accessKeyId || !secretAccessKey) throw new Error('AWS credentials are not set');
   return { accessKeyId, secretAccessKey, sessionToken: env.AWS_SESSION_TOKEN || undefined };
 };
+
+/** A function's own: its environment holds them, and outlives none of them. */
+export const environmentCredentials =
+  (env: Environment): CredentialsProvider =>
+  async () =>
+    credentialsOf(env);
 
 export const regionOf = (env: Environment): string => env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1';
 

@@ -24,12 +24,14 @@ const amzDate = (ms: number): string => new Date(ms).toISOString().replace(/[:-]
 /**
  * Signs a form with which a client uploads one object straight to S3.
  * @param now milliseconds since the epoch.
+ * @throws {Error} without credentials.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
  */
-export const presignPost = (bucket: Bucket, limits: PostLimits, now: number): PostForm => {
+export const presignPost = async (bucket: Bucket, limits: PostLimits, now: number): Promise<PostForm> => {
   const { createHmac } = process.getBuiltinModule('node:crypto');
-  const { name, region, origin, root, credentials } = bucket;
+  const { name, region, origin, root } = bucket;
+  const credentials = await bucket.credentials();
   const stamp = amzDate(now);
   const day = stamp.slice(0, 8);
   // Each is a condition of the policy too: S3 refuses fields that the policy does not name, and other values.

@@ -1,4 +1,11 @@
-import { type Credentials, credentialsOf, type Environment, givenEndpoint, hostOf, regionOf } from './environment.ts';
+import {
+  type CredentialsProvider,
+  type Environment,
+  environmentCredentials,
+  givenEndpoint,
+  hostOf,
+  regionOf,
+} from './environment.ts';
 
 interface S3Response {
   readonly status: number;
@@ -37,15 +44,19 @@ export interface Bucket {
   readonly origin: string;
   /** In front of a key: `/`, or `/<bucket>/` (path style). */
   readonly root: string;
-  readonly credentials: Credentials;
+  readonly credentials: CredentialsProvider;
 }
 
 /**
- * @param env AWS_REGION, credentials with session token, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL (path style there).
- * @throws {Error} without credentials.
+ * @param env AWS_REGION, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL (path style there); credentials with session token, where
+ *   no others are given.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
  */
-export const bucketOf = (name: string, env: Environment): Bucket => {
+export const bucketOf = (
+  name: string,
+  env: Environment,
+  credentials: CredentialsProvider = environmentCredentials(env),
+): Bucket => {
   const region = regionOf(env);
   const given = givenEndpoint(env, 's3');
   const host = hostOf('s3', region);
@@ -58,7 +69,7 @@ export const bucketOf = (name: string, env: Environment): Bucket => {
     region,
     origin: base.origin,
     root: isPathStyle ? `${folder}/${name}/` : '/',
-    credentials: credentialsOf(env),
+    credentials,
   };
 };
 
@@ -119,7 +130,7 @@ export const createS3Client = (bucket: Bucket, send: Send): S3Client => {
     const { default: aws4 } = await import('aws4');
     const path = root + key;
     const headers = { Host: host, 'X-Amz-Content-Sha256': sha256(body ?? ''), ...more };
-    const signed = aws4.sign({ service: 's3', region, method, path, headers }, credentials);
+    const signed = aws4.sign({ service: 's3', region, method, path, headers }, await credentials());
     return send({
       worker: { url: origin },
       method,
@@ -171,7 +182,7 @@ export const createS3Client = (bucket: Bucket, send: Send): S3Client => {
       const path = `${root}${key}?X-Amz-Expires=${seconds}`;
       const signed = aws4.sign(
         { service: 's3', region, method: 'GET', path, headers: { Host: host }, signQuery: true },
-        credentials,
+        await credentials(),
       );
       return origin + signed.path;
     },

@@ -1,4 +1,11 @@
-import { credentialsOf, type Environment, givenEndpoint, hostOf, regionOf } from './environment.ts';
+import {
+  type CredentialsProvider,
+  type Environment,
+  environmentCredentials,
+  givenEndpoint,
+  hostOf,
+  regionOf,
+} from './environment.ts';
 
 /** Reads up to ten parameters, decrypted. @returns name -> value of those that exist. */
 export type GetParameters = (names: readonly string[], signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
@@ -51,13 +58,13 @@ const parse = (text: string): Record<string, unknown> => {
 /**
  * The one AWS call on an inference function's path: `GetParameters` (AWS JSON 1.1), signed with SigV4. The SDK would
  * add 50 ms to every cold start for it.
- * @param env AWS_REGION, credentials with session token, AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL.
+ * @param env AWS_REGION, AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL; credentials with session token, where no others are given.
  * @throws {SsmError} (from the returned function) for a refusal or a malformed answer; network errors as they are.
  */
 export const createSsmClient =
-  (env: Environment): GetParameters =>
+  (env: Environment, credentialsNow: CredentialsProvider = environmentCredentials(env)): GetParameters =>
   async (names, signal) => {
-    const credentials = credentialsOf(env);
+    const credentials = await credentialsNow();
     const region = regionOf(env);
     const url = new URL(givenEndpoint(env, 'ssm') ?? `https://${hostOf('ssm', region)}`);
     const body = JSON.stringify({ Names: names, WithDecryption: true });

@@ -18,7 +18,8 @@ export const brokenSource: Source = {
 };
 
 /** Settings of the same names (`lib/config.ts`). */
-export interface SourceSettings extends Pick<SsmSourceOptions, 'exposeNodeHeader' | 'apiKeys' | 'adminKeys'> {
+export interface SourceSettings
+  extends Pick<SsmSourceOptions, 'exposeNodeHeader' | 'apiKeys' | 'adminKeys' | 'credentials'> {
   /** `undefined`: the fleet comes from SSM. */
   readonly workers: readonly Worker[] | undefined;
   readonly ssmPrefix: string | undefined;
@@ -30,9 +31,11 @@ export interface SourceSettings extends Pick<SsmSourceOptions, 'exposeNodeHeader
 /** @returns where settings and fleet come from: SSM where a prefix is given, else the environment alone. */
 export const createSource = (settings: SourceSettings, ask: AskWorker): Source => {
   const { workers, ssmPrefix: prefix, configTtlMs: ttlMs, exposeNodeHeader, apiKeys, adminKeys, aws } = settings;
+  const { credentials } = settings;
   const staticWorkers = workers && createStaticWorkers({ workers, ttlMs, ask, log });
   if (prefix !== undefined) {
-    return createSsmSource({ prefix, ttlMs, exposeNodeHeader, apiKeys, adminKeys, staticWorkers, env: aws });
+    const ssm = { prefix, ttlMs, env: aws, credentials };
+    return createSsmSource({ ...ssm, exposeNodeHeader, apiKeys, adminKeys, staticWorkers });
   }
   const fixed: Omit<Snapshot, 'workers'> = {
     exposeNodeHeader,

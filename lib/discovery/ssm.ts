@@ -1,4 +1,4 @@
-import type { Environment } from '../aws/environment.ts';
+import type { CredentialsProvider, Environment } from '../aws/environment.ts';
 import { createSsmClient, type GetParameters } from '../aws/ssm-client.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
@@ -23,6 +23,8 @@ export interface SsmSourceOptions {
   readonly staticWorkers?: Cached<readonly Worker[]> | undefined;
   /** AWS's own variables, usually `process.env`. */
   readonly env: Environment;
+  /** Default: those of `env`. */
+  readonly credentials?: CredentialsProvider | undefined;
   readonly log?: typeof systemLog;
   readonly getParameters?: GetParameters;
   readonly clock?: Clock;
@@ -44,8 +46,9 @@ export const createSsmSource = ({
   adminKeys,
   staticWorkers,
   env,
+  credentials,
   log = systemLog,
-  getParameters = createSsmClient(env),
+  getParameters = createSsmClient(env, credentials),
   clock,
   random,
 }: SsmSourceOptions): Source => {

@@ -33,6 +33,8 @@ interface Common {
   readonly followsCaller?: true;
   /** Whose key opens it: `none` is everybody, `admin` takes an admin key. Default: an API key. */
   readonly access?: 'none' | 'admin';
+  /** Says whether the process should be sent requests: no longer, once it has been told to end. */
+  readonly isReadiness?: true;
   /** Asked all the time by load balancers and people: a line in the log, but no metrics. */
   readonly isUnmetered?: true;
   /** OpenTelemetry's `gen_ai.operation.name`, where it has one for this; otherwise metrics keep `operation`. */

@@ -22,6 +22,14 @@ export interface GatewayRequest extends HttpRequest {
   /** What its answer, an error too, is said in. */
   readonly dialect: Dialect;
   readonly deadline: Deadline;
+  /**
+   * Reads the body, where the host has not: `body` and `bytes` are there afterwards. Stops behind `maxBytes`.
+   * @returns how many bytes came.
+   * @throws {GatewayError} no byte came for too long, or there is no room for it.
+   */
+  readonly receive?: (maxBytes: number) => Promise<number>;
+  /** Counts bytes that this request makes the process hold. @throws {UnavailableError} when there is no room for them. */
+  readonly hold?: (bytes: number) => void;
   /** Called in order when the first chunk is there, just before the head is written. */
   readonly onHead: ((head: Head) => void)[];
   /** Shown every chunk of the response on its way to the platform. */

@@ -17,6 +17,7 @@ export const healthEndpoints: readonly Endpoint[] = [
   {
     ...common,
     operation: 'readyz',
+    isReadiness: true,
     paths: ['/readyz'],
     answer: async ({ snapshot }) => {
       await snapshot();

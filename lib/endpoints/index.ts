@@ -105,10 +105,13 @@ export const dialectOf = ({ match, path, headers, family }: Speaking): Dialect =
 
 const [FIRST] = EVERY as readonly [Family];
 
-/** @returns the function that one origin in front of all families sends a path to. */
-export const functionFor = (path: string): Family => {
-  const owner = findEndpoint(path)?.endpoint.families[0];
+/** @returns whose request it is where one origin stands in front of all families. */
+export const familyFor = (match: Match | undefined, path: string): Family => {
+  const owner = match?.endpoint.families[0];
   if (owner) return owner;
   const dialect = dialectOfPath(path);
   return EVERY.find((family) => families[family].dialect === dialect) ?? FIRST;
 };
+
+/** @returns the function that one origin in front of all families sends a path to. */
+export const functionFor = (path: string): Family => familyFor(findEndpoint(path), path);

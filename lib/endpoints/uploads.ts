@@ -59,7 +59,7 @@ export const uploadsEndpoints: readonly Endpoint[] = [
     input: 'json',
     isBodyOptional: true,
     // Nothing is kept: what the id may do stands in the id, the form and the object's key.
-    answer: ({ request, caller, uploads }) => {
+    answer: async ({ request, caller, uploads }) => {
       if (!uploads) {
         throw new NotFoundError(
           'Uploads are switched off here. The operator switches them on by setting GATEWAY_UPLOAD_BUCKET to the name of an S3 bucket.',
@@ -69,7 +69,7 @@ export const uploadsEndpoints: readonly Endpoint[] = [
       if (typeof body !== 'object' || Array.isArray(body)) {
         throw new InvalidRequestError('The body must be a JSON object.');
       }
-      const { id, expiresAt, maxBytes, form, formExpiresAt } = uploads.create({
+      const { id, expiresAt, maxBytes, form, formExpiresAt } = await uploads.create({
         caller,
         contentType: readContentType(body as Body),
         filename: readFilename(body as Body),

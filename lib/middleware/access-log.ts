@@ -1,4 +1,3 @@
-import type { Family } from '../endpoints/family.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { failed, metricsLine } from '../telemetry/metrics.ts';
@@ -7,8 +6,6 @@ import { createRecord, type RequestRecord } from '../telemetry/record.ts';
 import type { Middleware } from './middleware.ts';
 
 export interface AccessLogOptions {
-  /** The function this runs in. */
-  readonly family: Family;
   /** `OTEL_SERVICE_NAME`: the name under which CloudWatch keeps the metrics. */
   readonly service: string;
   readonly log?: typeof systemLog;
@@ -45,7 +42,7 @@ const monotonicMs = (): number => {
  * One line a request, when it is over; CloudWatch reads its metrics from the same line. It comes first in the stack,
  * so that what later middlewares refuse is recorded too.
  */
-export const accessLog = ({ family, service, log = systemLog, now = monotonicMs }: AccessLogOptions): Middleware => {
+export const accessLog = ({ service, log = systemLog, now = monotonicMs }: AccessLogOptions): Middleware => {
   let isFirst = true;
   return {
     before: function accessLogBefore({ event: request }) {
@@ -53,7 +50,7 @@ export const accessLog = ({ family, service, log = systemLog, now = monotonicMs 
       const record = createRecord({
         startedAt: now(),
         coldStart: isFirst,
-        family,
+        family: request.family,
         operation: endpoint?.operation,
         genAiOperation: endpoint?.genAiOperation,
       });

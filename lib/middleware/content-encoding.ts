@@ -11,6 +11,7 @@ const decode = async (request: GatewayRequest, header: string, options: BodyLimi
   if (codings.length === 0 || bytes.length === 0) return;
   const decoded = await decodeBody(bytes, codings, options.maxBytes);
   if (!decoded) throw tooLarge(request, undefined, options);
+  request.hold?.(decoded.length);
   setBody(request, decoded);
 };
 

@@ -1,15 +1,12 @@
-import type { Family } from '../endpoints/family.ts';
 import { MethodNotAllowedError, NotFoundError } from '../errors.ts';
 import type { Middleware } from './middleware.ts';
 
-/**
- * Refuses what this function does not serve: an unknown path or another family's with 404, a wrong method with 405.
- * @param family the function this runs in.
- */
-export const knownEndpoint = (family: Family): Middleware => ({
+/** Refuses what this function does not serve: an unknown path or another family's with 404, a wrong method with 405. */
+export const knownEndpoint = (): Middleware => ({
   before: function knownEndpointBefore({ event: request }) {
     const endpoint = request.match?.endpoint;
     if (!endpoint) throw new NotFoundError(`There is no ${request.path.slice(0, 200)} here.`);
+    const { family } = request;
     const { families, methods, paths } = endpoint;
     if (!families.includes(family)) {
       throw new NotFoundError(

@@ -1,4 +1,4 @@
-import type { Environment } from '../aws/environment.ts';
+import type { CredentialsProvider, Environment } from '../aws/environment.ts';
 import { type PostForm, presignPost } from '../aws/post-policy.ts';
 import { bucketOf, createS3Client, type S3Client, S3Error, type Send } from '../aws/s3-client.ts';
 import { GatewayError, PayloadTooLargeError, UnavailableError } from '../errors.ts';
@@ -54,7 +54,7 @@ export interface Uploads {
   /** `GATEWAY_UPLOAD_MAX_BYTES`. */
   readonly maxBytes: number;
   /** @throws {PayloadTooLargeError} when the named size is over the limit. @throws {UnavailableError} no credentials. */
-  create(wanted: UploadRequest): Upload;
+  create(wanted: UploadRequest): Promise<Upload>;
   /**
    * @param caller as in `UploadRequest`: only the one who made the id finds it.
    * @param field that named it, for the error.
@@ -72,6 +72,8 @@ export interface UploadsOptions {
   readonly maxBytes: number;
   /** The AWS SDK's own variables. */
   readonly env: Environment;
+  /** Default: those of `env`. */
+  readonly credentials?: CredentialsProvider | undefined;
   readonly send: Send;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -98,10 +100,17 @@ const decode = (filename: string): string => {
   }
 };
 
-export const createUploads = ({ bucket, maxBytes, env, send, now = Date.now }: UploadsOptions): Uploads => {
+export const createUploads = ({
+  bucket,
+  maxBytes,
+  env,
+  credentials,
+  send,
+  now = Date.now,
+}: UploadsOptions): Uploads => {
   let client: S3Client | undefined;
   const s3 = (): S3Client => {
-    client ??= createS3Client(bucketOf(bucket, env), send);
+    client ??= createS3Client(bucketOf(bucket, env, credentials), send);
     return client;
   };
 
@@ -132,7 +141,7 @@ export const createUploads = ({ bucket, maxBytes, env, send, now = Date.now }: U
 
   return {
     maxBytes,
-    create: ({ caller, contentType, filename, bytes }) => {
+    create: async ({ caller, contentType, filename, bytes }) => {
       if (bytes !== undefined && bytes > maxBytes) throw tooLarge(bytes, maxBytes, 'bytes');
       const at = now();
       const id = newUploadId(at);
@@ -145,7 +154,7 @@ export const createUploads = ({ bucket, maxBytes, env, send, now = Date.now }: U
         expiresAt: at + POST_MS,
       };
       try {
-        const form = presignPost(s3().bucket, limits, at);
+        const form = await presignPost(s3().bucket, limits, at);
         return { id, expiresAt: at + UPLOAD_LIFE_MS, maxBytes: limits.maxBytes, form, formExpiresAt: limits.expiresAt };
       } catch (cause) {
         throw unavailable('PresignPost', cause);

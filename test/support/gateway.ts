@@ -7,10 +7,20 @@ import type { Limits } from '../../infra/local/pool.ts';
 import type { Runtime } from '../../infra/local/runtime.ts';
 import { readFunctions } from '../../infra/local/serverless-yml.ts';
 import { functionFor } from '../../lib/endpoints/index.ts';
+import { startContainer } from './container.ts';
 import { fetchAll, type Received, type Reply, type SendOptions, send } from './http.ts';
 import type { StandIn } from './stand-in-worker.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+/** The ways in of CONTRACT.md 12 that run here. */
+export type Door = 'url' | 'container';
+
+/**
+ * The door that suites are run over: `DOOR=container npm test -- test/integration/errors.test.ts`. `npm test` runs all
+ * of them over function URLs, and those of `test/run.ts` once more over the container.
+ */
+export const door: Door = process.env.DOOR === 'container' ? 'container' : 'url';
 
 /** A worker as `LOCALAI_WORKERS` describes it. */
 export interface WorkerSetting {
@@ -41,6 +51,8 @@ export const settingOf = (worker: StandIn, more: Partial<WorkerSetting> = {}): W
 });
 
 export interface GatewayOptions {
+  /** Default: `DOOR`. */
+  readonly door?: Door;
   /** Left out: no `LOCALAI_WORKERS` (a fleet from SSM). */
   readonly workers?: readonly (StandIn | WorkerSetting)[];
   /** Added to the defaults: header on, anonymous access. `undefined` takes a default away. */
@@ -79,7 +91,58 @@ const build = () => {
 
 const isStandIn = (worker: StandIn | WorkerSetting): worker is StandIn => 'requests' in worker;
 
-/** Starts the built functions behind their URLs on the real runtime client, as `npm start` does. */
+/** What stands behind one origin, whichever door it is. */
+type Behind = Pick<Gateway, 'origin' | 'urlOf' | 'environments' | 'invoke' | 'close'>;
+
+type Start = (
+  env: Readonly<Record<string, string>>,
+  onLog: (name: string, line: string) => void,
+  options: GatewayOptions,
+) => Promise<Behind>;
+
+const startFunctions: Start = async (env, onLog, { functions: wanted, timeoutSeconds, runtime, limits }) => {
+  const functions = readFunctions(join(root, 'serverless.yml'))
+    .filter(({ name }) => wanted?.includes(name) ?? true)
+    .map((fn) => ({ ...fn, timeoutSeconds: timeoutSeconds ?? fn.timeoutSeconds }));
+  const platform = await startPlatform({
+    functions,
+    routeOf: (_, path) => functionFor(path),
+    env,
+    ...(runtime && { runtime }),
+    ...(limits && { limits }),
+    onLog,
+  });
+  return {
+    ...platform,
+    environments: (name) =>
+      platform.environments().filter(({ functionName }) => name === undefined || functionName === name),
+  };
+};
+
+/** One process for all families; what it does not have, the registrar, is a function beside it, started when asked. */
+const startProcess: Start = async (env, onLog, { timeoutSeconds }) => {
+  const container = await startContainer({
+    env: { ...(timeoutSeconds !== undefined && { GATEWAY_REQUEST_SECONDS: String(timeoutSeconds) }), ...env },
+    onLog: (line) => onLog('container', line),
+  });
+  let beside: Promise<Behind> | undefined;
+  return {
+    origin: container.origin,
+    urlOf: () => container.origin,
+    environments: () => [{ functionName: 'container', pid: container.child.pid ?? 0, state: 'idle' }],
+    invoke: async (name, event) => {
+      beside ??= startFunctions(env, onLog, { functions: ['registrar'] });
+      return (await beside).invoke(name, event);
+    },
+    close: async () => {
+      await Promise.all([container.close(), beside?.then(({ close }) => close())]);
+    },
+  };
+};
+
+const starts: Readonly<Record<Door, Start>> = { url: startFunctions, container: startProcess };
+
+/** Starts what was built: functions behind their URLs on the real runtime client, or the container's process. */
 export const startGateway = async (options: GatewayOptions = {}): Promise<Gateway> => {
   await build();
   const logs: string[] = [];
@@ -91,28 +154,17 @@ export const startGateway = async (options: GatewayOptions = {}): Promise<Gatewa
     ...options.env,
   };
   const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const functions = readFunctions(join(root, 'serverless.yml'))
-    .filter(({ name }) => options.functions?.includes(name) ?? true)
-    .map((fn) => ({ ...fn, timeoutSeconds: options.timeoutSeconds ?? fn.timeoutSeconds }));
-  const platform = await startPlatform({
-    functions,
-    routeOf: (_, path) => functionFor(path),
-    env: Object.fromEntries(given),
-    ...(options.runtime && { runtime: options.runtime }),
-    ...(options.limits && { limits: options.limits }),
-    onLog: (name, line) => logs.push(`${name}: ${line}`),
-  });
-  const { origin } = platform;
+  const behind = await starts[options.door ?? door](
+    Object.fromEntries(given),
+    (name, line) => logs.push(`${name}: ${line}`),
+    options,
+  );
+  const { origin } = behind;
   return {
-    origin,
-    urlOf: (functionName) => platform.urlOf(functionName),
+    ...behind,
     send: (path, sent) => send(origin + path, sent),
     fetch: (path, sent) => fetchAll(origin + path, sent),
     logs,
-    environments: (wanted) =>
-      platform.environments().filter(({ functionName }) => wanted === undefined || functionName === wanted),
-    invoke: (functionName, event) => platform.invoke(functionName, event),
-    close: () => platform.close(),
-    [Symbol.asyncDispose]: () => platform.close(),
+    [Symbol.asyncDispose]: behind.close,
   };
 };

@@ -11,14 +11,21 @@ const environment = () => {
   const lines: Line[] = [];
   const clock = { ms: 1000 };
   const { before } = accessLog({
-    family: 'openai',
     service: 'gateway-test',
     log: (level, event, fields = {}, members = '') =>
       lines.push([level, event, { ...fields, ...JSON.parse(`{${members}}`) }]),
     now: () => clock.ms,
   });
   const run = async (path: string, serve: (record: RequestRecord, request: GatewayRequest) => void) => {
-    const about = { path, match: findEndpoint(path), id: 'correlation', onHead: [], afterwards: [], headers: {} };
+    const about = {
+      path,
+      family: 'openai',
+      match: findEndpoint(path),
+      id: 'correlation',
+      onHead: [],
+      afterwards: [],
+      headers: {},
+    };
     const request = about as unknown as GatewayRequest;
     await before?.({ event: request } as never);
     serve(request.record as RequestRecord, request);

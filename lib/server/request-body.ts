@@ -1,0 +1,89 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../errors.ts';
+import { timeLimit } from '../time/time-limit.ts';
+import { ClientLeftError } from './client-left-error.ts';
+
+/** A body may come slowly; one of which nothing comes for so long is given up. */
+const SILENT_MS = 30_000;
+
+/** From this size on a declared body is put where it will lie, in place of being joined at its end. */
+const LARGE = 64 * 1024;
+
+export interface BodyOptions {
+  readonly maxBytes: number;
+  /** Told of bytes before they are held. @throws {GatewayError} when they may not be. */
+  readonly hold: (bytes: number) => void;
+  /** The request's. */
+  readonly signal: AbortSignal;
+  readonly silentMs?: number;
+}
+
+const silence = (ms: number) =>
+  new GatewayError(408, 'request_timeout', `No byte of the body came for ${ms / 1000} seconds.`);
+
+/** @returns what the head says of the body's length; `undefined`: it is chunked. */
+const declaredLength = ({ headers }: IncomingMessage): number | undefined =>
+  headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined;
+
+/** Collects chunks; those of a declared length in one piece, so that nothing is held twice. */
+const createCollector = (declared: number | undefined) => {
+  const whole = declared !== undefined && declared >= LARGE ? Buffer.allocUnsafeSlow(declared) : undefined;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  return {
+    push(chunk: Buffer) {
+      if (whole) chunk.copy(whole, length);
+      else chunks.push(chunk);
+      length += chunk.length;
+      return length;
+    },
+    bytes: () => whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)),
+  };
+};
+
+/**
+ * Reads a request's body.
+ * @returns the body, or how many bytes had come when they were more than `maxBytes`; the rest is not read.
+ * @throws {GatewayError} 408 when no byte came for half a minute; what `hold` throws; {ClientLeftError}; the signal's reason.
+ */
+export const readBody = (
+  message: IncomingMessage,
+  { maxBytes, hold, signal, silentMs = SILENT_MS }: BodyOptions,
+): Promise<Buffer | number> =>
+  new Promise((resolve, reject) => {
+    const declared = declaredLength(message);
+    if (declared === 0) return resolve(Buffer.alloc(0));
+    // Before the client is asked for them: it shall not send what there is no room for.
+    if (declared !== undefined) hold(declared);
+    const body = createCollector(declared);
+    let heardAt = performance.now();
+    const settle = (how: () => void) => {
+      release();
+      signal.removeEventListener('abort', aborted);
+      message.off('data', heard).off('end', ended).off('close', closed).pause();
+      how();
+    };
+    const refuse = (error: unknown) => settle(() => reject(error));
+    const aborted = () => refuse(signal.reason);
+    const closed = () => refuse(new ClientLeftError());
+    const ended = () => settle(() => resolve(body.bytes()));
+    const heard = (chunk: Buffer) => {
+      heardAt = performance.now();
+      try {
+        if (declared === undefined) hold(chunk.length);
+        const length = body.push(chunk);
+        if (length > maxBytes) settle(() => resolve(length));
+      } catch (error) {
+        refuse(error);
+      }
+    };
+    const watch = (ms: number): (() => void) =>
+      timeLimit(ms, () => {
+        const leftMs = silentMs - (performance.now() - heardAt);
+        if (leftMs > 0) release = watch(leftMs);
+        else refuse(silence(silentMs));
+      });
+    let release = watch(silentMs);
+    signal.addEventListener('abort', aborted);
+    message.on('data', heard).once('end', ended).once('close', closed);
+  });

@@ -1,0 +1,83 @@
+import type { IncomingMessage } from 'node:http';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { dialectOf, familyFor, findEndpoint } from '../endpoints/index.ts';
+import { readTarget } from '../http/request-target.ts';
+import { createDeadline } from '../time/deadline.ts';
+import { readBody } from './request-body.ts';
+import type { Room } from './room.ts';
+
+export interface RequestOptions {
+  /** `GATEWAY_REQUEST_SECONDS`, in milliseconds: what Lambda's time-out is to a function. */
+  readonly requestMs: number;
+  /** `GATEWAY_DEADLINE_MARGIN_MS`. */
+  readonly marginMs: number;
+  readonly room: Room;
+  /** Called when the body is about to be read: a client that asked whether to send it is told so. */
+  readonly reading: () => void;
+}
+
+/** Node joins repeated headers as HTTP does, except `set-cookie`, which no request has. */
+const headersOf = ({ headers, socket }: IncomingMessage): Record<string, string> => {
+  const joined = headers as Record<string, string>;
+  // A load balancer in front says which scheme the client used; without one it is this connection's.
+  joined['x-forwarded-proto'] ??= 'encrypted' in socket ? 'https' : 'http';
+  return joined;
+};
+
+/** @returns the same request as Lambda would have delivered it, its body still to be read; and how to let go of it. */
+export const toGatewayRequest = (
+  message: IncomingMessage,
+  { requestMs, marginMs, room, reading }: RequestOptions,
+): { readonly request: GatewayRequest; readonly release: () => void } => {
+  const { path, query, host } = readTarget(message.url ?? '/');
+  const headers = headersOf(message);
+  const match = findEndpoint(path);
+  const family = familyFor(match, path);
+  const deadline = createDeadline(requestMs, marginMs);
+  let body: Buffer = Buffer.alloc(0);
+  let parsed: unknown;
+  let held = 0;
+  const hold = (bytes: number) => {
+    room.take(bytes);
+    held += bytes;
+  };
+  const request: GatewayRequest = {
+    id: '',
+    family,
+    method: message.method ?? 'GET',
+    match,
+    dialect: dialectOf({ match, path, headers, family }),
+    path,
+    query,
+    headers,
+    cookies: [],
+    // Text is made of the bytes only where somebody looks.
+    get body() {
+      return (parsed ??= body.toString());
+    },
+    set body(value) {
+      parsed = value;
+    },
+    isBase64Encoded: false,
+    bytes: () => body,
+    sourceIp: message.socket.remoteAddress ?? '',
+    host: host ?? headers.host ?? '',
+    deadline,
+    onHead: [],
+    afterwards: [],
+    hold,
+    async receive(maxBytes) {
+      reading();
+      const read = await readBody(message, { maxBytes, hold, signal: deadline.signal });
+      if (typeof read === 'number') return read;
+      body = read;
+      return read.length;
+    },
+  };
+  const release = () => {
+    deadline.clear();
+    room.give(held);
+    held = 0;
+  };
+  return { request, release };
+};
