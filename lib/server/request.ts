@@ -53,7 +53,8 @@ export const toGatewayRequest = (
     cookies: [],
     // Text is made of the bytes only where somebody looks.
     get body() {
-      return (parsed ??= body.toString());
+      parsed ??= body.toString();
+      return parsed;
     },
     set body(value) {
       parsed = value;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { expectErrorIn } from '../support/dialect-errors.ts';
-import { type Gateway, startGateway } from '../support/gateway.ts';
+import { type Gateway, onlyOver, startGateway } from '../support/gateway.ts';
 import { type SendOptions, send } from '../support/http.ts';
 import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
@@ -95,7 +95,7 @@ describe.each(each(dialects))('%s', (_, { paths: [path = ''], body, dialect, fam
     await expectError(404, { method: 'POST', headers: json, body: '{}' }, `${path}/nothing`);
   });
 
-  test('a body over the platform limit is 413 from the platform', async () => {
+  onlyOver('url', 'the limit is Lambda’s')('a body over the platform limit is 413 from the platform', async () => {
     const received = await gateway.fetch(path, { headers: json, body: Buffer.alloc(7_000_000, ' ') });
     expect(received.status).toBe(413);
     expect(worker.requests).toHaveLength(0);
@@ -157,7 +157,7 @@ describe.each(each(dialects))('%s', (_, { paths: [path = ''], body, dialect, fam
     expect([received.status, received.headers['retry-after']]).toEqual([429, '17']);
   });
 
-  test('its own URL knows the path of another family', async () => {
+  onlyOver('url', 'one address serves all families')('its own URL knows the path of another family', async () => {
     const [other, theirs] = family === 'vad' ? ['/v1/rerank', 'rerank'] : ['/v1/vad', 'vad'];
     const received = await (await send(gateway.urlOf(family) + other, { body: {} })).all();
     expect(received.status).toBe(404);
