@@ -10,7 +10,7 @@ import { createServer } from '../lib/server/server.ts';
 import { log } from '../lib/telemetry/log.ts';
 import { createUploads } from '../lib/uploads/uploads.ts';
 
-/** The container door (CONTRACT.md 12): the gateway of all families as one long-running process. */
+/** The container door (docs/contract.md 12): the gateway of all families as one long-running process. */
 
 const MAX_BODY_BYTES = 100_000_000;
 

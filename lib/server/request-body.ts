@@ -13,6 +13,8 @@ export interface BodyOptions {
   readonly maxBytes: number;
   /** Told of bytes before they are held. @throws {GatewayError} when they may not be. */
   readonly hold: (bytes: number) => void;
+  /** Called when there is room: a client that asked whether to send the body is told so. */
+  readonly reading?: () => void;
   /** The request's. */
   readonly signal: AbortSignal;
   readonly silentMs?: number;
@@ -48,13 +50,14 @@ const createCollector = (declared: number | undefined) => {
  */
 export const readBody = (
   message: IncomingMessage,
-  { maxBytes, hold, signal, silentMs = SILENT_MS }: BodyOptions,
+  { maxBytes, hold, reading, signal, silentMs = SILENT_MS }: BodyOptions,
 ): Promise<Buffer | number> =>
   new Promise((resolve, reject) => {
     const declared = declaredLength(message);
     if (declared === 0) return resolve(Buffer.alloc(0));
     // Before the client is asked for them: it shall not send what there is no room for.
     if (declared !== undefined) hold(declared);
+    reading?.();
     const body = createCollector(declared);
     let heardAt = performance.now();
     const settle = (how: () => void) => {

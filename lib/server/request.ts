@@ -68,8 +68,7 @@ export const toGatewayRequest = (
     afterwards: [],
     hold,
     async receive(maxBytes) {
-      reading();
-      const read = await readBody(message, { maxBytes, hold, signal: deadline.signal });
+      const read = await readBody(message, { maxBytes, hold, reading, signal: deadline.signal });
       if (typeof read === 'number') return read;
       body = read;
       return read.length;

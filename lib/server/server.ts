@@ -8,7 +8,7 @@ import { answerClientError } from './client-error.ts';
 import { type RequestOptions, toGatewayRequest } from './request.ts';
 import { type RespondOptions, respond } from './respond.ts';
 
-/** CONTRACT.md 12. */
+/** docs/contract.md 12. */
 const HEAD_MS = 30_000;
 /** A load balancer of AWS keeps a connection up to 4000 s; whoever closes first must not be the one that is asked. */
 const KEEP_ALIVE_MS = 4_100_000;
@@ -77,6 +77,10 @@ export const createServer = (options: ServerOptions): Server => {
   });
   server.on('request', (message, response) => void serve(message, response, () => {}));
   server.on('checkContinue', (message, response) => void serve(message, response, () => response.writeContinue()));
+  // No other expectation is defined (RFC 9110 10.1.1), and what is unknown need not be met.
+  server.on('checkExpectation', (message, response) => void serve(message, response, () => {}));
+  // Each request under way listens to its connection, and HTTP/1.1 allows several in a row.
+  server.on('connection', (socket) => socket.setMaxListeners(0));
   server.on('clientError', answerClientError);
 
   /** At most so long. */

@@ -15,7 +15,7 @@ import {
   reply,
 } from '../support/worker/behaviours.ts';
 
-/** CONTRACT.md 3.5 and 3.6: what is different while the node header is off, as it is by default. */
+/** docs/contract.md 3.5 and 3.6: what is different while the node header is off, as it is by default. */
 const model = 'test-model';
 const node = 'gpu-node-7';
 const message = `model is loading on ${node}`;

@@ -14,7 +14,7 @@ import type { StandIn } from './stand-in-worker.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-/** The ways in of CONTRACT.md 12 that run here. */
+/** The ways in of docs/contract.md 12 that run here. */
 export type Door = 'url' | 'container';
 
 /**

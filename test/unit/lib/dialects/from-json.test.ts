@@ -7,7 +7,7 @@ import { messageStream } from '../../../../lib/dialects/message-stream.ts';
 import { responseStream } from '../../../../lib/dialects/response-stream.ts';
 import { transcriptStream } from '../../../../lib/dialects/transcript-stream.ts';
 
-/** CONTRACT.md 6: a JSON answer to a stream whose head is out becomes that dialect's events and terminal marker. */
+/** docs/contract.md 6: a JSON answer to a stream whose head is out becomes that dialect's events and terminal marker. */
 const streamed = ({ fromJson }: StreamFormat, answer: object) => fromJson?.(answer as Record<string, unknown>) ?? '';
 
 /** An SDK's own transport, which finds these events. */
