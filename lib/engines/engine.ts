@@ -61,6 +61,25 @@ export interface LoadSource {
   readonly zeroIsDoubtful?: boolean;
 }
 
+/** What a worker does and has done, by its own count. */
+export interface Work extends Load {
+  /**
+   * Grows with every request the engine has worked on since it started: requests, or what it counts in their stead.
+   * Only that it changes means something; lower than before is a restart.
+   */
+  readonly served: number;
+}
+
+/** Where an engine says what it has done. No question here counts as work, or wakes it; one may keep it awake. */
+export interface WorkSource {
+  /** Asked with GET. */
+  readonly paths: readonly string[];
+  /** @returns what the 2xx answers say, `undefined` when they do not say enough to be believed. */
+  read(answers: Answers): Work | undefined;
+  /** @returns whether what a worker is asked about itself (health, models) is among `served`; left out: it is not. */
+  countsQuestions?(answers: Answers): boolean;
+}
+
 /** A worker's answer to a GET. Header names in lower case. */
 export interface Answer {
   readonly status: number;
@@ -86,6 +105,8 @@ export interface SleepSource {
   read(body: string): boolean | undefined;
   /** Whether a request wakes it. One that is not woken must not be sent any. */
   readonly wakesItself: boolean;
+  /** POST wakes it, and answers 2xx when it is awake. */
+  readonly wakePath?: string;
   /** @returns what the same body says that all models of the worker can do, in Ollama's words. */
   readCapabilities?(body: string): readonly string[];
 }
@@ -127,6 +148,12 @@ export interface Engine {
   /** How a worker is recognised; any one is enough. */
   readonly signs: readonly Sign[];
 }
+
+/** @returns it, if its numbers can be: a worker's answer may say anything. */
+export const believed = ({ running, waiting, served }: Work): Work | undefined =>
+  [running, waiting, served].every((count) => count >= 0 && count <= Number.MAX_SAFE_INTEGER)
+    ? { running, waiting, served }
+    : undefined;
 
 /** @returns an `Engine.serves` over a fixed list of operations. */
 export const serving = (...names: readonly Operation[]): ((operation: Operation) => boolean) => {

@@ -1,38 +1,75 @@
-import type { Load, LoadSource } from './engine.ts';
-import { samplesOf } from './prometheus.ts';
+import { type Answers, believed, bodyOf, type Load, type LoadSource, type Work, type WorkSource } from './engine.ts';
+import { seriesOf, totalOf } from './prometheus.ts';
+
+const METRICS = '/metrics?scope=server&scope=backend';
+const STATISTICS = '/haproxy?stats;csv';
+
+/** A backend of this name takes questions, no work: health, model lists. Without one they count as requests do. */
+const LOOKUPS = 'lookups';
+
+/** What is counted at one server or backend, and in which proxy that is. */
+type Counts = readonly (readonly [proxy: string | undefined, count: number])[];
+
+interface Counters {
+  readonly sessions: Counts;
+  /** Of requests for one server. */
+  readonly queued: Counts;
+  /** Of requests for whichever server of a backend is free first. */
+  readonly unassigned: Counts;
+  /** Requests sent to a server since the proxy started; what the proxy answers itself is not among them. */
+  readonly served: Counts;
+}
 
 const proxyOf = (labels: string): string | undefined => /(?:^|,)proxy="([^"]*)"/.exec(labels)?.[1];
 
-/**
- * Running: sessions on the servers. Waiting: requests queued for one server, and requests queued in a backend for
- * whichever of its servers is free first. Backends without a server (a statistics page) are none of ours.
- */
-const readMetrics = (body: string): Load | undefined => {
-  const sessions = samplesOf(body, 'haproxy_server_current_sessions');
-  if (sessions.length === 0) return undefined;
-  const proxies = new Set(sessions.map(({ labels }) => proxyOf(labels)));
-  const queued = [
-    ...samplesOf(body, 'haproxy_server_current_queue'),
-    ...samplesOf(body, 'haproxy_backend_current_queue').filter(({ labels }) => proxies.has(proxyOf(labels))),
-  ];
-  const total = (samples: readonly { value: number }[]) => samples.reduce((sum, { value }) => sum + value, 0);
-  return { running: total(sessions), waiting: total(queued) };
+const readMetrics = (body: string): Counters => {
+  const counts = (name: string): Counts => seriesOf(body, name).map(({ labels, value }) => [proxyOf(labels), value]);
+  return {
+    sessions: counts('haproxy_server_current_sessions'),
+    queued: counts('haproxy_server_current_queue'),
+    unassigned: counts('haproxy_backend_current_queue'),
+    served: counts('haproxy_server_sessions_total'),
+  };
 };
 
-const readCsv = (body: string): Load | undefined => {
+const readCsv = (body: string): Counters => {
   const [header, ...lines] = body.split('\n');
-  const columns = header?.startsWith('# ') ? header.slice(2).split(',') : [];
-  const [proxy, service, queue, sessions] = ['pxname', 'svname', 'qcur', 'scur'].map((name) => columns.indexOf(name));
-  if (proxy !== 0 || service === undefined || queue === undefined || sessions === undefined) return undefined;
-  if (service < 0 || queue < 0 || sessions < 0) return undefined;
-  // Names cannot hold a comma, and the four columns come before any free text.
-  const rows = lines.filter((line) => line !== '').map((line) => line.split(','));
-  const servers = rows.filter((row) => row[service] !== 'FRONTEND' && row[service] !== 'BACKEND');
-  if (servers.length === 0) return undefined;
-  const proxies = new Set(servers.map((row) => row[0]));
-  const backends = rows.filter((row) => row[service] === 'BACKEND' && proxies.has(row[0]));
-  const total = (of: string[][], column: number) => of.reduce((sum, row) => sum + (Number(row[column]) || 0), 0);
-  return { running: total(servers, sessions), waiting: total(servers, queue) + total(backends, queue) };
+  const columns = header?.startsWith('# pxname,') ? header.slice(2).split(',') : [];
+  const [kind, queue, sessions, served] = ['svname', 'qcur', 'scur', 'stot'].map((name) => columns.indexOf(name));
+  // Names cannot hold a comma, and these columns come before any free text.
+  const rows = lines.filter((line) => line !== '' && columns.length > 0).map((line) => line.split(','));
+  const counts = (isMeant: (kind: string | undefined) => boolean, column = -1): Counts =>
+    rows
+      .filter((row) => isMeant(row[kind ?? -1]) && row[column] !== undefined)
+      .map((row) => [row[0], row[column] === '' ? Number.NaN : Number(row[column])]);
+  const isServer = (name: string | undefined) => name !== undefined && name !== 'FRONTEND' && name !== 'BACKEND';
+  return {
+    sessions: counts(isServer, sessions),
+    queued: counts(isServer, queue),
+    unassigned: counts((name) => name === 'BACKEND', queue),
+    served: counts(isServer, served),
+  };
+};
+
+/** Backends without a server (a statistics page) are none of ours. */
+const loadOf = ({ sessions, queued, unassigned }: Counters): Load | undefined => {
+  const total = (counts: Counts) => counts.reduce((sum, [, count]) => sum + (Number.isFinite(count) ? count : 0), 0);
+  const known = sessions.filter(([, count]) => Number.isFinite(count));
+  if (known.length === 0) return undefined;
+  const proxies = new Set(known.map(([proxy]) => proxy));
+  const ours = unassigned.filter(([proxy]) => proxies.has(proxy));
+  return { running: total(known), waiting: total(queued) + total(ours) };
+};
+
+const workOf = (counters: Counters): Work | undefined => {
+  const proxies = new Set(counters.sessions.map(([proxy]) => proxy).filter((proxy) => proxy !== LOOKUPS));
+  const ours = (counts: Counts) => counts.filter(([proxy]) => proxies.has(proxy));
+  const total = (counts: Counts) => totalOf(ours(counts).map(([, count]) => count));
+  const { sessions, queued, unassigned, served } = counters;
+  // Each server has all three; where one is missing, the answer was cut.
+  const servers = ours(sessions).length;
+  if (servers === 0 || ours(queued).length !== servers || ours(served).length !== servers) return undefined;
+  return believed({ running: total(sessions), waiting: total(queued) + total(unassigned), served: total(served) });
 };
 
 /**
@@ -46,6 +83,27 @@ const readCsv = (body: string): Load | undefined => {
  * Source: HAProxy Management Guide 9.1 (CSV columns), its `prometheus-exporter` README; tried with 2.6.
  */
 export const haproxyLoadSources: readonly LoadSource[] = [
-  { path: '/metrics?scope=server&scope=backend', read: readMetrics },
-  { path: '/haproxy?stats;csv', read: readCsv },
+  { path: METRICS, read: (body) => loadOf(readMetrics(body)) },
+  { path: STATISTICS, read: (body) => loadOf(readCsv(body)) },
+];
+
+const workSource = (path: string, read: (body: string) => Counters): WorkSource => {
+  const counters = (answers: Answers) => read(bodyOf(answers, path) ?? '');
+  return {
+    paths: [path],
+    read: (answers) => workOf(counters(answers)),
+    countsQuestions: (answers) => !counters(answers).sessions.some(([proxy]) => proxy === LOOKUPS),
+  };
+};
+
+/**
+ * What such a proxy has sent to its servers (`stot`, `haproxy_server_sessions_total`: each request of a kept connection
+ * counts). Neither of the two questions does, since the proxy answers them itself; a worker's health and model lists do,
+ * unless the proxy sends them through a backend called `lookups`:
+ *
+ *     use_backend lookups if { method GET HEAD } !{ req.hdr(upgrade) -m found }
+ */
+export const haproxyWorkSources: readonly WorkSource[] = [
+  workSource(METRICS, readMetrics),
+  workSource(STATISTICS, readCsv),
 ];

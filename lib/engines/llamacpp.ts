@@ -1,13 +1,66 @@
-import { isObject, readJson, readObject } from '../json.ts';
-import { bodySign, type Engine, isOk, type Load, serving } from './engine.ts';
+import { type Fields, isObject, readJson, readObject } from '../json.ts';
+import {
+  believed,
+  bodyOf,
+  bodySign,
+  type Engine,
+  isOk,
+  type Load,
+  serving,
+  type Work,
+  type WorkSource,
+} from './engine.ts';
 import { isOwnedBy, readOpenAIModels } from './model-list.ts';
-import { sumOf } from './prometheus.ts';
+import { countIn, sumOf, totalOf } from './prometheus.ts';
 
 const readSlots = (body: string): Load | undefined => {
   const slots = readJson(body);
   if (!Array.isArray(slots) || slots.length === 0) return undefined;
   if (!slots.every((slot) => typeof slot?.is_processing === 'boolean')) return undefined;
   return { running: slots.filter((slot) => slot.is_processing).length, waiting: 0 };
+};
+
+/** What is running and was served, by `/slots`: each tells the number of its last task, and such numbers only grow. */
+const slotsWork = (body: string): { readonly running: number; readonly served: number } | undefined => {
+  const running = readSlots(body)?.running;
+  if (running === undefined) return undefined;
+  // A slot that had no task yet has no number, or -1.
+  const tasks = (readJson(body) as Fields[]).map(({ id_task: task = -1 }) =>
+    Number.isInteger(task) ? Number(task) : -2,
+  );
+  return { running, served: totalOf(tasks.map((task) => task + 1)) };
+};
+
+const metricsWork = (body: string): Work | undefined => {
+  const running = countIn(body, 'llamacpp:requests_processing');
+  if (running === undefined) return undefined;
+  const served = ['prompt_tokens_total', 'tokens_predicted_total', 'n_decode_total'].reduce(
+    (sum, name) => sum + (countIn(body, `llamacpp:${name}`) ?? 0),
+    0,
+  );
+  return { running, waiting: countIn(body, 'llamacpp:requests_deferred') ?? 0, served };
+};
+
+/**
+ * `/slots` tells the last task of each slot (`server-context.cpp`, `server_slot::to_json`), exactly. The counters of
+ * `/metrics` are tokens and steps, and written with six digits (`server_task_result_metrics::to_metrics` prints
+ * doubles): among ten million tokens a short request is not seen. But there are the requests that wait. Either may be
+ * off; what is on must be sound.
+ */
+export const llamacppWork: WorkSource = {
+  paths: ['/slots', '/metrics'],
+  read: (answers) => {
+    const [slots, metrics] = [bodyOf(answers, '/slots'), bodyOf(answers, '/metrics')];
+    const bySlots = slots === undefined ? undefined : slotsWork(slots);
+    const byMetrics = metrics === undefined ? undefined : metricsWork(metrics);
+    if ((slots !== undefined && !bySlots) || (metrics !== undefined && !byMetrics)) return undefined;
+    if (!bySlots && !byMetrics) return undefined;
+    return believed({
+      running: Math.max(bySlots?.running ?? 0, byMetrics?.running ?? 0),
+      waiting: byMetrics?.waiting ?? 0,
+      served: (bySlots?.served ?? 0) + (byMetrics?.served ?? 0),
+    });
+  },
 };
 
 const readSleep = (body: string): boolean | undefined => {

@@ -1,11 +1,25 @@
 import { readObject } from '../json.ts';
-import { bodyOf, bodySign, type Engine, serving } from './engine.ts';
+import { bodyOf, bodySign, type Engine, serving, type WorkSource } from './engine.ts';
 import { LOCALAI_OLLAMA_VERSION } from './localai.ts';
 import { isBareList, readOllamaLoaded, readOllamaModels } from './model-list.ts';
 
 const readVersion = (body: string): string | undefined => {
   const version = readObject(body)?.version;
   return typeof version === 'string' && /^\d+\.\d+[\w.+-]{0,64}$/.test(version) ? version : undefined;
+};
+
+/**
+ * `server/routes.go`, `PsHandler`: every model that its scheduler holds, those that are being loaded too. A model stays for
+ * its `keep_alive` after its last request (`expires_at` moves with each), and the question does not prolong that: as
+ * long as one is there, requests may run, and nobody can tell. With `keep_alive: -1` one is there for ever.
+ */
+export const ollamaWork: WorkSource = {
+  paths: ['/api/ps'],
+  read: (answers) => {
+    const models = readObject(bodyOf(answers, '/api/ps') ?? '')?.models;
+    if (models !== null && !Array.isArray(models)) return undefined;
+    return { running: models?.length ?? 0, waiting: 0, served: 0 };
+  },
 };
 
 /**

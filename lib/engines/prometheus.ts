@@ -18,15 +18,8 @@ const endOfLabels = (text: string, start: number): number => {
   return -1;
 };
 
-/**
- * Picks one metric out of a Prometheus text exposition (format 0.0.4). Looks for its name only, so that the 100 KB an
- * engine may answer are not parsed for two numbers.
- *
- * @param text body of a `/metrics` answer
- * @param name full metric name, colons included
- * @returns its finite samples, in the order written; empty when the metric is not there
- */
-export const samplesOf = (text: string, name: string): readonly Sample[] => {
+/** @returns every series of the metric, with whatever stands there for a number. */
+export const seriesOf = (text: string, name: string): readonly Sample[] => {
   const samples: Sample[] = [];
   for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + name.length)) {
     if (at > 0 && text[at - 1] !== '\n') continue;
@@ -39,11 +32,35 @@ export const samplesOf = (text: string, name: string): readonly Sample[] => {
       from = end;
     } else if (text[from] !== ' ' && text[from] !== '\t') continue;
     const newline = text.indexOf('\n', from);
-    const value = Number.parseFloat(text.slice(from, newline === -1 ? text.length : newline));
-    if (Number.isFinite(value)) samples.push({ labels, value });
+    samples.push({ labels, value: Number.parseFloat(text.slice(from, newline === -1 ? text.length : newline)) });
   }
   return samples;
 };
+
+/**
+ * Picks one metric out of a Prometheus text exposition (format 0.0.4). Looks for its name only, so that the 100 KB an
+ * engine may answer are not parsed for two numbers.
+ *
+ * @param text body of a `/metrics` answer
+ * @param name full metric name, colons included
+ * @returns its finite samples, in the order written; empty when the metric is not there
+ */
+export const samplesOf = (text: string, name: string): readonly Sample[] =>
+  seriesOf(text, name).filter(({ value }) => Number.isFinite(value));
+
+/**
+ * @param name full metric name.
+ * @returns the sum over all its series, `undefined` when there is none; NaN when one of them is no count: negative, or
+ *   no finite number.
+ */
+export const countIn = (text: string, name: string): number | undefined => {
+  const series = seriesOf(text, name);
+  return series.length === 0 ? undefined : totalOf(series.map(({ value }) => value));
+};
+
+/** @returns the sum, NaN when one of the numbers is no count. */
+export const totalOf = (counts: readonly number[]): number =>
+  counts.reduce((total, count) => total + (count >= 0 ? count : Number.NaN), 0);
 
 /** @returns the sum over all series of a gauge, `undefined` when there is none. */
 export const sumOf = (text: string, name: string): number | undefined => {

@@ -3,17 +3,19 @@ import { timeLimit } from '../time/time-limit.ts';
 import { keyHeader, type Worker } from '../worker.ts';
 import type { Upstream } from './client.ts';
 
-/** Asks a worker with GET; `undefined` when it did not answer in time, or at length. Never throws. */
+/** Asks a worker, with GET if nothing else is said; `undefined` when it did not answer in time, or at length. Never throws. */
 export type Ask = (
   worker: Pick<Worker, 'url' | 'apiKey'>,
   path: string,
-  options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  options: { readonly timeoutMs: number; readonly signal?: AbortSignal; readonly method?: 'GET' | 'POST' },
 ) => Promise<Answer | undefined>;
 
 /** Model lists and metrics are far smaller. */
 const LONGEST_TEXT = 4 * 1024 * 1024;
 
 interface GetOptions {
+  /** POST without a body; default GET. */
+  readonly method?: 'GET' | 'POST' | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   /** Default 4 MB. */
@@ -27,11 +29,11 @@ interface GetOptions {
  */
 export const createFetch =
   (upstream: Upstream) =>
-  async (url: string, { headers, signal, maxBytes = LONGEST_TEXT }: GetOptions) => {
+  async (url: string, { method = 'GET', headers, signal, maxBytes = LONGEST_TEXT }: GetOptions) => {
     const { origin, pathname, search } = new URL(url);
     const response = await upstream.send({
       worker: { url: origin },
-      method: 'GET',
+      method,
       path: pathname + search,
       headers: { accept: '*/*', 'accept-encoding': 'identity', ...headers },
       signal,
@@ -57,13 +59,13 @@ export const createGet = (upstream: Upstream) => {
 
 export const createAsk = (upstream: Upstream): Ask => {
   const get = createGet(upstream);
-  return async (worker, path, { timeoutMs, signal }) => {
+  return async (worker, path, { timeoutMs, signal, method }) => {
     const limit = new AbortController();
     const stop = () => limit.abort();
     const release = timeLimit(timeoutMs, stop);
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await get(worker.url + path, { headers: keyHeader(worker), signal: limit.signal });
+      return await get(worker.url + path, { method, headers: keyHeader(worker), signal: limit.signal });
     } catch {
       return undefined;
     } finally {
