@@ -10,7 +10,7 @@ const floors = [
   [leaf('configuration')],
   [room('lambda'), room('server'), room('middleware'), room('inference'), room('registrar')],
   [room('relay')],
-  [room('endpoints')],
+  [room('endpoints'), room('translation')],
   [room('dialects')],
   [leaf('config')],
   [room('router'), room('discovery'), room('upstream'), room('http'), room('uploads')],

@@ -29,18 +29,19 @@ const namesIn = async (source) =>
 
 /**
  * What our own code imports with `import()` is for later or never, and stays out of the bundle, of which every byte is
- * parsed at a cold start: the package becomes a file of its own beside it.
+ * parsed at a cold start: the package, or the file of ours, becomes a file of its own beside it, with all it needs. What
+ * both need is there twice: classes of one are strangers to the other.
  *
- * @param {Map<string, string>} found is told path -> the package's entry file.
+ * @param {Map<string, string>} found is told path -> the entry file.
  * @returns {import('esbuild').Plugin}
  */
-const packagesOnDemand = (found) => ({
-  name: 'packages on demand',
+const onDemand = (found) => ({
+  name: 'on demand',
   setup({ onResolve, resolve }) {
-    onResolve({ filter: /^(@[^/]+\/)?[a-z][^/:]*$/ }, async ({ kind, path, importer, resolveDir }) => {
+    onResolve({ filter: /^(?:\.{1,2}\/.*|(@[^/]+\/)?[a-z][^/:]*)$/ }, async ({ kind, path, importer, resolveDir }) => {
       if (kind !== 'dynamic-import' || importer.includes(`${sep}node_modules${sep}`)) return undefined;
       const { errors, path: entry } = await resolve(path, { kind: 'import-statement', importer, resolveDir });
-      const file = `./${basename(path)}.cjs`;
+      const file = `./${basename(path, '.ts')}.cjs`;
       found.set(file, entry);
       return { errors, path: file, external: true };
     });
@@ -55,7 +56,7 @@ const AS_FUNCTIONS = { arrow: false };
 
 /**
  * Bundles functions as they are deployed: `<outdir>/<name>/index.cjs` (handler `index.handler`), beside it
- * `index.cjs.map` and the packages it loads on demand, needing nothing outside that folder; what is in each is in
+ * `index.cjs.map` and what it loads on demand, needing nothing outside that folder; what is in each is in
  * `<outdir>/<meta>`.
  *
  * CommonJS, and named so: an ESM import of `node:http` alone costs 20 ms at every cold start, and a `.js` of this
@@ -73,7 +74,7 @@ export const build = async ({
 } = {}) => {
   const names = functions ?? (await namesIn(source));
   /** @type {Map<string, string>} */
-  const packages = new Map();
+  const onDemandFiles = new Map();
   /** @satisfies {import('esbuild').BuildOptions} */
   const options = {
     absWorkingDir: root,
@@ -94,16 +95,16 @@ export const build = async ({
   const bundles = await bundle({
     ...options,
     entryPoints: names.map((name) => ({ in: join(source, `${name}.ts`), out: `${name}/index` })),
-    plugins: [packagesOnDemand(packages)],
+    plugins: [onDemand(onDemandFiles)],
   });
   const { outputs } = bundles.metafile;
   const late = await bundle({
     ...options,
     entryPoints: Object.entries(outputs).flatMap(([output, { imports }]) =>
       imports
-        .filter(({ path, external }) => external && packages.has(path))
+        .filter(({ path, external }) => external && onDemandFiles.has(path))
         .map(({ path }) => ({
-          in: packages.get(path) ?? '',
+          in: onDemandFiles.get(path) ?? '',
           out: join(basename(dirname(output)), basename(path, '.cjs')),
         })),
     ),

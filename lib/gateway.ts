@@ -9,6 +9,7 @@ import type { Reply } from './http/reply.ts';
 import { withFallback } from './inference/fallback.ts';
 import type { createImages as CreateImages } from './inference/images.ts';
 import { createInference } from './inference/inference.ts';
+import type { createTranslation as CreateTranslation } from './inference/translation.ts';
 import type { createTakeUploads as CreateTakeUploads } from './inference/uploaded-files.ts';
 import { createHandler } from './lambda/handler.ts';
 import { access, usableSnapshot } from './middleware/access.ts';
@@ -31,6 +32,7 @@ import { createProber } from './router/probe.ts';
 import { createRepeats } from './router/repeats.ts';
 import { createRouter } from './router/router.ts';
 import { log } from './telemetry/log.ts';
+import type { Pair } from './translation/index.ts';
 import type { createUploads as CreateUploads } from './uploads/uploads.ts';
 import { createAsk, createGet } from './upstream/ask.ts';
 import { createUpstream } from './upstream/client.ts';
@@ -60,6 +62,11 @@ export interface PartsOptions {
     readonly createUploads: typeof CreateUploads;
     readonly createTakeUploads: typeof CreateTakeUploads;
   };
+  /** Likewise by those whose clients speak a dialect that some engines lack. */
+  readonly translating?: {
+    readonly pairs: readonly Pair[];
+    readonly createTranslation: typeof CreateTranslation;
+  };
   /** Wired in by a process that holds its sockets: what a function has no use for stays out of its bundle. */
   readonly process?: {
     /** `GATEWAY_MAX_BODY_BYTES` where it is not set. */
@@ -85,7 +92,14 @@ export interface Parts {
 }
 
 /** Puts the parts together, once in a process: configuration -> parts -> the ordered middleware stack. */
-export const createParts = ({ env, forms, createImages, uploading, process: host }: PartsOptions = {}): Parts => {
+export const createParts = ({
+  env,
+  forms,
+  createImages,
+  uploading,
+  translating,
+  process: host,
+}: PartsOptions = {}): Parts => {
   const { config, isBroken } = readOrLog(env);
   const upstream = createUpstream({ connectTimeoutMs: config.connectTimeoutMs });
   const ask = createAsk(upstream);
@@ -104,8 +118,9 @@ export const createParts = ({ env, forms, createImages, uploading, process: host
       ? undefined
       : uploading?.createUploads({ bucket, maxBytes, env: config.aws, credentials, send: upstream.send });
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
+  const translation = config.translate ? translating?.createTranslation(translating.pairs) : undefined;
   const infer = withFallback(
-    createInference({ config, router, upstream, ask, forms, createImages, uploads, takeUploads }),
+    createInference({ config, router, upstream, ask, forms, createImages, uploads, takeUploads, translation }),
   );
 
   const accessOptions = {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
-import { pathOn } from '../engines/index.ts';
+import { pathOn, servesOperation } from '../engines/index.ts';
 import { AnswerTooLargeError, GatewayError, TimeoutError } from '../errors.ts';
 import type { PrimedBody } from '../relay/answer.ts';
 import { type FirstPart, holdFirstEvent, holdFirstLine } from '../relay/first-event.ts';
@@ -9,11 +9,12 @@ import { isSilent, orSilent } from '../time/silence.ts';
 import { timeLimit } from '../time/time-limit.ts';
 import { createChunkReader, nothingMore } from '../upstream/chunk-reader.ts';
 import type { Upstream } from '../upstream/client.ts';
-import type { UpstreamResponse } from '../upstream/exchange.ts';
+import type { UpstreamRequest, UpstreamResponse } from '../upstream/exchange.ts';
 import { ExchangeError, type ExchangeProblem } from '../upstream/exchange-error.ts';
 import type { Worker } from '../worker.ts';
 import { toWorker } from './headers.ts';
 import type { InferenceRequest } from './inference-request.ts';
+import { type Translate, unlessMissing } from './translated.ts';
 
 /** A worker's answer as it came, its first byte here. */
 export interface RawAnswer {
@@ -27,6 +28,8 @@ export interface RawAnswer {
   readonly error: WorkerError | undefined;
   /** Whether the body is no longer the worker's own bytes. */
   readonly isChanged: boolean;
+  /** The pair it was translated by. */
+  readonly translation?: string | undefined;
 }
 
 /** What one try at a worker came to, before any byte reached the client. */
@@ -39,6 +42,8 @@ export interface AttemptOptions {
   readonly inference: InferenceRequest;
   /** `undefined`: only the invocation's deadline counts. */
   readonly firstByteMs: number | undefined;
+  /** For workers that do not speak the client's dialect; `undefined`: there are none. */
+  readonly translate?: Translate | undefined;
   /** How long the worker may say nothing once it has begun, in milliseconds. */
   readonly idleMs: number;
   /**
@@ -57,7 +62,7 @@ export interface Attempt {
   stop(kind: ExchangeProblem): void;
 }
 
-const typeOf = ({ headers }: UpstreamResponse) =>
+const typeOf = ({ headers }: Pick<UpstreamResponse, 'headers'>) =>
   (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
 
 /**
@@ -96,7 +101,7 @@ const prime = async (
 
 /** Sends the request to one worker and waits for its first byte. */
 export const startAttempt = (options: AttemptOptions): Attempt => {
-  const { upstream, worker, request, inference, firstByteMs, whole } = options;
+  const { upstream, worker, request, inference, firstByteMs, whole, translate } = options;
   const { signal } = request.deadline;
   const controller = new AbortController();
   let stopped: ExchangeProblem | undefined;
@@ -109,29 +114,59 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
   else signal.addEventListener('abort', abort, { once: true });
   const release = firstByteMs === undefined ? () => {} : timeLimit(firstByteMs, () => stop('timeout'));
 
-  const send = async (): Promise<RawAnswer> => {
+  const ask = async (
+    { path, body }: Pick<UpstreamRequest, 'path' | 'body'>,
+    contentType: string | undefined,
+    begun: () => void,
+  ): Promise<RawAnswer> => {
     const response = await upstream.send({
       worker,
       method: request.method,
-      path: pathOn(worker, inference.endpoint.operation, inference.path),
+      path,
       headers: {
         ...toWorker(request, worker.apiKey),
-        ...(inference.contentType === undefined ? {} : { 'content-type': inference.contentType }),
+        ...(contentType === undefined ? {} : { 'content-type': contentType }),
       },
-      body: inference.bodyFor(worker),
+      body,
       signal: controller.signal,
     });
     const { headers } = response;
-    const { body, error } = await prime(response, options, release);
-    const status = error?.status ?? response.status;
-    const isWhole = whole && !error && status === 200 && typeOf(response) === 'application/json';
-    if (!isWhole) return { kind: 'response', status, headers, body, error, isChanged: false };
+    const { body: primed, error } = await prime(response, options, begun);
+    return {
+      kind: 'response',
+      status: error?.status ?? response.status,
+      headers,
+      body: primed,
+      error,
+      isChanged: false,
+    };
+  };
+
+  const native = async (begun: () => void): Promise<RawAnswer> => {
+    const path = pathOn(worker, inference.endpoint.operation, inference.path);
+    const answer = await ask({ path, body: inference.bodyFor(worker) }, inference.contentType, begun);
+    const { status, error, body } = answer;
+    if (!whole || error || status !== 200 || typeOf(answer) !== 'application/json') return answer;
     const first = await whole(worker, body).catch((cause) => {
       // Another worker would make the same pictures.
       if (cause instanceof AnswerTooLargeError) throw cause;
       throw new ExchangeError(cause instanceof TimeoutError ? 'timeout' : 'reset', { sent: true, cause });
     });
-    return { kind: 'response', status, headers, body: { first, rest: nothingMore }, error, isChanged: true };
+    return { ...answer, body: { first, rest: nothingMore }, isChanged: true };
+  };
+
+  const translated = async (carry: Translate): Promise<RawAnswer> => {
+    const carried = await carry(worker);
+    const answer = await carried.answer(await ask(carried, 'application/json', release));
+    return { ...answer, translation: carried.name };
+  };
+
+  const send = async (): Promise<RawAnswer> => {
+    if (!translate) return native(release);
+    if (!servesOperation(worker, inference.endpoint.operation)) return translated(translate);
+    const answer = await native(release);
+    if (answer.status !== 404) return answer;
+    return (await unlessMissing(answer, { signal, idleMs: options.idleMs })) ?? translated(translate);
   };
 
   const run = async (): Promise<Outcome> => {

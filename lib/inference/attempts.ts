@@ -13,6 +13,8 @@ export interface AttemptsOptions extends Omit<AttemptOptions, 'worker'> {
   readonly router: Router;
   readonly route: Omit<Route, 'tried' | 'signal' | 'holder'>;
   readonly maxAttempts: number;
+  /** Told before another worker is looked for. */
+  readonly beforeFailover?: (() => Promise<void>) | undefined;
 }
 
 /** One request's way through the workers until one of them has answered. */
@@ -64,7 +66,7 @@ const hasLastWord = (answer: RawAnswer): boolean => {
 
 /** Starts at once; before the first byte a failing worker is replaced by another one (docs/contract.md 5 and 6). */
 export const startAttempts = (options: AttemptsOptions): Attempts => {
-  const { router, request, inference, maxAttempts, idleMs } = options;
+  const { router, request, inference, maxAttempts, idleMs, beforeFailover } = options;
   const { signal } = request.deadline;
   const { record, holder } = request;
   const hasModel = inference.servedModel !== undefined;
@@ -103,7 +105,8 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
 
   /** The worker's answer as the client gets it. @throws {GatewayError} where it must not pass. */
   const pass = (worker: Worker, answer: RawAnswer): Answered => {
-    const { status, body, error, isChanged } = answer;
+    const { status, body, error, isChanged, translation } = answer;
+    if (record) record.translation = translation;
     const refuse = (refusal: GatewayError): never => {
       body.rest.stop();
       throw refusal;
@@ -136,6 +139,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       // After a 500 whatever another worker says is the answer.
       const isAnswer = another === 'no' || (kept && outcome.kind === 'response' && !isPage(outcome));
       if (isAnswer && outcome.kind === 'response') return pass(worker, outcome);
+      await beforeFailover?.();
       if (!canMove()) {
         if (kept) {
           name(kept.worker);

@@ -8,6 +8,7 @@ import type { Forms } from '../http/form-fields.ts';
 import type { Reply, WriteBody } from '../http/reply.ts';
 import { keptAlive } from '../relay/kept-alive.ts';
 import { namesOf } from '../relay/worker-error.ts';
+import { candidatesFor } from '../router/candidates.ts';
 import type { Hints } from '../router/policies/policy.ts';
 import type { Router } from '../router/router.ts';
 import { isSilent, orSilent } from '../time/silence.ts';
@@ -19,7 +20,9 @@ import { type Attempts, startAttempts } from './attempts.ts';
 import type { createImages as CreateImages } from './images.ts';
 import { type InferenceRequest, readInferenceRequest } from './inference-request.ts';
 import { createReplier, formatOf } from './replier.ts';
+import type { Translations } from './translation.ts';
 import type { TakeUploads } from './uploaded-files.ts';
+import { wayOut } from './way-out.ts';
 
 export interface InferenceParts {
   readonly config: Config;
@@ -33,6 +36,8 @@ export interface InferenceParts {
   /** Only where uploads are on. */
   readonly uploads?: Uploads | undefined;
   readonly takeUploads?: TakeUploads | undefined;
+  /** Only where clients speak a dialect that some engines lack, and translation is on. */
+  readonly translation?: Translations | undefined;
 }
 
 /** Streams may think for ten minutes before their first byte; buffered requests until the deadline. */
@@ -70,21 +75,34 @@ export const createInference = (parts: InferenceParts) => {
     return answer !== undefined && answer.status < 500;
   };
 
-  const start = (inference: InferenceRequest, request: GatewayRequest, snapshot: Snapshot): Attempts => {
+  const start = async (
+    inference: InferenceRequest,
+    request: GatewayRequest,
+    snapshot: Snapshot,
+  ): Promise<Attempts | Reply> => {
     const { endpoint, servedModel: model, requestedModel, stream } = inference;
+    const { operation } = endpoint;
+    const { workers } = snapshot;
+    const means = parts.translation?.({ inference, request, idleMs: config.idleTimeoutMs });
+    const need = { operation, model, requestedModel, translates: means?.canAsk, wayOut: wayOut(operation) };
+    // Nobody is asked, and no node named, where the request cannot be carried at all.
+    const own = means && (await means.prepare(candidatesFor(workers, need)));
+    if (own) return own;
     return startAttempts({
       router,
       upstream,
       request,
       inference,
       route: {
-        workers: snapshot.workers,
-        need: { operation: endpoint.operation, model, requestedModel },
+        workers,
+        need,
         hints: hintsOf(inference),
       },
       maxAttempts: config.maxAttempts,
       idleMs: config.idleTimeoutMs,
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
+      translate: means?.translate,
+      beforeFailover: means?.check,
       whole: endpoint.hasImages && readImages && ((worker, body) => readImages({ worker, body, inference, request })),
     });
   };
@@ -99,7 +117,8 @@ export const createInference = (parts: InferenceParts) => {
     const inference = await readInferenceRequest({ endpoint, params, request, aliases, forms, takeUploads });
     if (request.record)
       Object.assign(request.record, { requestedModel: inference.requestedModel, servedModel: inference.servedModel });
-    const attempts = start(inference, request, snapshot);
+    const attempts = await start(inference, request, snapshot);
+    if ('headers' in attempts) return attempts;
     const format = inference.stream ? endpoint.stream : undefined;
     if (!format?.keepAlive) return replyWith(await attempts.answered, inference, request);
     for (let isWaitedFor = false; !isWaitedFor; ) {

@@ -23,6 +23,7 @@ const line = (record: RequestRecord, request: GatewayRequest, totalMs: number) =
   'gen_ai.request.model': record.requestedModel?.slice(0, LONGEST_NAME),
   'gen_ai.response.model': record.servedModel?.slice(0, LONGEST_NAME),
   node_id: record.nodeId,
+  translation: record.translation,
   attempts: record.attempts,
   status: record.status,
   first_byte_ms: record.firstByteMs === undefined ? undefined : Math.round(record.firstByteMs),

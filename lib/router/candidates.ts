@@ -11,6 +11,10 @@ export interface Need {
   readonly model: string | undefined;
   /** The name the client used, for messages. */
   readonly requestedModel: string | undefined;
+  /** Whether a worker that lacks the operation can be asked in words of its own. */
+  readonly translates?: ((worker: Worker) => boolean) | undefined;
+  /** Where else the model is to be had, for the message: a path that one of these workers serves. */
+  readonly wayOut?: ((workers: readonly Worker[]) => string | undefined) | undefined;
 }
 
 /**
@@ -24,17 +28,19 @@ export interface Need {
  */
 export const candidatesFor = (
   workers: readonly Worker[],
-  { operation, model, requestedModel }: Need,
+  { operation, model, requestedModel, translates, wayOut }: Need,
 ): readonly Worker[] => {
   if (workers.length === 0) throw new UnavailableError('No worker is registered with this gateway at the moment.');
   const having = model === undefined ? workers : workers.filter((worker) => hasModel(worker, model));
   if (having.length === 0) throw new ModelNotFoundError(requestedModel ?? model ?? '');
-  const serving = having.filter((worker) => servesOperation(worker, operation));
+  const serving = having.filter((worker) => servesOperation(worker, operation) || translates?.(worker));
   if (serving.length === 0) {
+    const path = wayOut?.(having);
+    const instead = path === undefined ? '' : ` ${path} is served.`;
     throw new NotServedError(
       model === undefined
-        ? 'No worker of this gateway runs an engine that serves this endpoint.'
-        : `The model '${requestedModel ?? model}' is here, but no worker that has it runs an engine that serves this endpoint.`,
+        ? `No worker of this gateway runs an engine that serves this endpoint.${instead}`
+        : `The model '${requestedModel ?? model}' is here, but no worker that has it runs an engine that serves this endpoint.${instead}`,
     );
   }
   const able = model === undefined ? serving.filter(({ engine }) => engineOf(engine).hasDefaultModel) : serving;
@@ -47,13 +53,25 @@ export const candidatesFor = (
   return healthy;
 };
 
-/**
- * Parts candidates by how sure they are: those whose own list names the model, then those that may have it.
- * @returns the parts that are not empty, the surest first.
- */
-export const orderOf = (candidates: readonly Worker[], model: string | undefined): readonly (readonly Worker[])[] => {
+/** Those whose own list names the model, then those that may have it. */
+const bySureness = (candidates: readonly Worker[], model: string | undefined): readonly (readonly Worker[])[] => {
   if (model === undefined) return [candidates];
   const named = candidates.filter((worker) => namesModel(worker, model));
   if (named.length === 0 || named.length === candidates.length) return [candidates];
   return [named, candidates.filter((worker) => !named.includes(worker))];
+};
+
+/**
+ * Parts candidates: those that speak the client's dialect come before those that are asked in words of their own, and of
+ * both those whose own list names the model before those that may have it.
+ * @returns the parts that are not empty, the first choice first.
+ */
+export const orderOf = (
+  candidates: readonly Worker[],
+  { operation, model, translates }: Need,
+): readonly (readonly Worker[])[] => {
+  const native = translates ? candidates.filter((worker) => servesOperation(worker, operation)) : candidates;
+  if (native.length === 0 || native.length === candidates.length) return bySureness(candidates, model);
+  const others = candidates.filter((worker) => !native.includes(worker));
+  return [...bySureness(native, model), ...bySureness(others, model)];
 };

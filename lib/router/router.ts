@@ -47,8 +47,8 @@ export const createRouter = ({ policy, prober, ejection, repeats, random = Math.
   const untried = ({ workers, need, tried }: Route) => candidatesFor(workers, need).filter(({ id }) => !tried.has(id));
 
   /** Those to choose among: the surest that are not ejected; when all are, the surest. */
-  const preferred = (candidates: readonly Worker[], { need: { model } }: Route): readonly Worker[] => {
-    const parts = orderOf(candidates, model);
+  const preferred = (candidates: readonly Worker[], { need }: Route): readonly Worker[] => {
+    const parts = orderOf(candidates, need);
     for (const part of parts) {
       const open = part.filter(({ id }) => !ejection.isEjected(id));
       if (open.length > 0) return open;

@@ -20,6 +20,8 @@ export interface RequestRecord {
   requestedModel?: string | undefined;
   /** As the worker was asked for it. */
   servedModel?: string | undefined;
+  /** The pair of dialects the answer went through, where the worker does not speak the client's. */
+  translation?: string | undefined;
   /** The worker whose bytes the client got, or the last one tried. */
   nodeId?: string | undefined;
   /** Workers tried. */

@@ -51,7 +51,7 @@ describe('a plain list of URLs', () => {
 
   test('of an OpenAI server only: what it cannot be known to have is 501 that says so, what its record says it has is asked', async () => {
     const worker = await workerOf({ name: 'plain', engine: 'openai', models: ['m'] });
-    const plain = await gatewayOf({ env: { LOCALAI_WORKERS: worker.url } });
+    const plain = await gatewayOf({ env: { LOCALAI_WORKERS: worker.url, GATEWAY_TRANSLATE: 'false' } });
     expect((await ask(plain, 'chat', 'm')).status).toBe(200);
     const messages = await ask(plain, 'messages', 'm');
     expect([messages.status, messages.headers['x-should-retry']]).toEqual([501, 'false']);

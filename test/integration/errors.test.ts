@@ -249,13 +249,15 @@ describe('paths', () => {
 });
 
 describe('engines', () => {
-  test('a model whose engine does not serve the endpoint is 501, not to be retried', async () => {
+  test('a model whose engine does not serve the endpoint is 501, not to be retried, and says which does', async () => {
     await using vllm = await startWorker({ name: 'beta', models: ['theirs'], engine: 'vllm' });
     const setting = { id: 'node-beta', url: vllm.url, models: ['theirs'], engine: 'vllm' };
-    await using other = await startGateway({ workers: [setting], functions: ['ollama', 'openai'] });
+    const env = { GATEWAY_TRANSLATE: 'false' };
+    await using other = await startGateway({ workers: [setting], functions: ['ollama', 'openai'], env });
     const received = await other.fetch('/api/chat', { body: { model: 'theirs', messages: [] } });
     expectErrorIn('ollama', received);
     expect([received.status, received.headers['x-should-retry']]).toEqual([501, 'false']);
+    expect(received.text).toContain('/v1/chat/completions');
     const served = await other.fetch('/v1/chat/completions', { body: { model: 'theirs', messages: [] } });
     expect(served.status).toBe(200);
   });

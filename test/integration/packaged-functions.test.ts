@@ -18,6 +18,13 @@ const model = 'test-model';
 const functions = readFunctions(new URL('../../serverless.yml', import.meta.url).pathname);
 const served = functions.filter(({ name }) => name !== 'registrar' && name !== 'nodes');
 
+/** Of functions whose clients speak a dialect that some engines lack. */
+const translations: Readonly<Record<string, readonly string[]>> = {
+  openai: ['carry.cjs', 'responses-chat.cjs'],
+  anthropic: ['anthropic-chat.cjs', 'anthropic-tokenize.cjs', 'carry.cjs'],
+  ollama: ['carry.cjs', 'ollama-chat.cjs', 'ollama-embeddings.cjs'],
+};
+
 /** What `serverless deploy` would upload: each zip unpacked into a folder of its own, far from any `node_modules`. */
 needs('aws-lambda-ric')('the packages of serverless package, under the real runtime client', () => {
   let made: Package;
@@ -57,7 +64,7 @@ needs('aws-lambda-ric')('the packages of serverless package, under the real runt
   });
 
   test.each(functions.map(({ name }) => name))('%s: its bundle, what it loads on demand, source maps', (name) => {
-    const onDemand = name === 'registrar' ? [] : ['aws4.cjs'];
+    const onDemand = name === 'registrar' ? [] : ['aws4.cjs', ...(translations[name] ?? [])];
     const bundles = ['index.cjs', ...onDemand].map((file) => `dist/${name}/${file}`);
     expect(files.get(name)?.sort()).toEqual(bundles.flatMap((file) => [file, `${file}.map`]).sort());
     const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {

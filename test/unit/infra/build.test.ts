@@ -68,3 +68,20 @@ it('packages imported on demand lie beside the bundle, and only where they are',
   expect(await readFile(built?.file ?? '', 'utf8')).not.toContain('"late"');
   expect((await readdir(join(outdir(), 'one'))).sort()).toEqual(['index.cjs', 'index.cjs.map']);
 });
+
+it('puts what our own code imports on demand beside the bundles of the functions that can need it, and of no others', async () => {
+  await writeFile(join(folder, 'rare.ts'), 'export const rare = "rare";');
+  await writeFile(join(folder, 'registry.ts'), 'export const some = { load: () => import("./rare.ts") };');
+  const load = 'import { some } from "../registry.ts"; export const handler = async () => (await some.load()).rare;';
+  await writeFile(join(source(), 'needing.ts'), load);
+  await writeFile(
+    join(source(), 'sparing.ts'),
+    'import { some } from "../registry.ts"; export const handler = () => 1;',
+  );
+  const [needing] = await build({ functions: ['needing', 'sparing'], source: source(), outdir: outdir() });
+  const files = (name: string) => readdir(join(outdir(), name));
+  expect((await files('needing')).sort()).toEqual(['index.cjs', 'index.cjs.map', 'rare.cjs', 'rare.cjs.map']);
+  expect((await files('sparing')).sort()).toEqual(['index.cjs', 'index.cjs.map']);
+  expect(await readFile(needing?.file ?? '', 'utf8')).not.toContain('"rare"');
+  expect(await createRequire(import.meta.url)(needing?.file ?? '').handler()).toBe('rare');
+});

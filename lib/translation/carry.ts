@@ -1,0 +1,185 @@
+import { createParser } from 'eventsource-parser';
+import type { ChunkReader } from '../upstream/chunk-reader.ts';
+import { asChunk, errorIn, type WorkerError } from './chat.ts';
+import { isObject, objectOf, parseJson } from './fields.ts';
+import type { Asked, StreamTranslation, Translation } from './translation.ts';
+
+/** A worker's stream in the client's events. */
+export interface CarriedStream extends ChunkReader {
+  /** Whole events of the client's; empty where the worker's bytes led to none yet. */
+  read(): Promise<Uint8Array | undefined>;
+  /** The worker's own error, once it has told one. */
+  readonly error: WorkerError | undefined;
+}
+
+const NOTHING = new Uint8Array(0);
+/** Characters; a picture in base64 may be one. */
+const LONGEST_EVENT = 32 * 1024 * 1024;
+const OWN_WORDS = 'The worker reported an error.';
+
+/** The worker's events, read from its bytes, and what the translation makes of them. */
+const createReading = (translation: StreamTranslation, clean: Asked['clean']) => {
+  let out = '';
+  let isDone = false;
+  let error: WorkerError | undefined;
+  /** What could not be read ends the body. */
+  let broken: unknown;
+
+  const read = (data: string) => {
+    if (data === '[DONE]') {
+      isDone = true;
+      out += translation.end(true);
+      return;
+    }
+    const event = parseJson(data);
+    const wrong = isObject(event) && !Array.isArray(event.choices) ? errorIn(clean(event)) : undefined;
+    if (wrong) {
+      error ??= wrong;
+      out += translation.fail(wrong.status ?? 502, wrong.message || OWN_WORDS);
+    } else if (isObject(event)) out += translation.event(event);
+  };
+  const parser = createParser({
+    maxBufferSize: LONGEST_EVENT,
+    // Nothing may be thrown inside of a callback.
+    onEvent: ({ data }) => {
+      if (isDone || error || broken) return;
+      try {
+        read(data);
+      } catch (cause) {
+        broken = cause;
+      }
+    },
+    onComment: () => {
+      out += translation.comment();
+    },
+  });
+  const decoder = new TextDecoder();
+
+  const take = (): Uint8Array => {
+    if (out === '') return NOTHING;
+    const bytes = Buffer.from(out);
+    out = '';
+    return bytes;
+  };
+
+  return {
+    push(chunk: Uint8Array): Uint8Array {
+      parser.feed(decoder.decode(chunk, { stream: true }));
+      if (broken && out === '') throw broken;
+      return take();
+    },
+    /** @param isClean the worker ended its body. */
+    end(isClean: boolean): Uint8Array {
+      // A last event may lack its blank line; half of one cannot be read, and counts as none.
+      if (isClean) parser.feed(`${decoder.decode()}\n\n`);
+      out += translation.end(false);
+      return take();
+    },
+    get error() {
+      return error;
+    },
+  };
+};
+
+/** @param first what was read of the worker's body already. */
+const carryStream = (
+  reading: ReturnType<typeof createReading>,
+  first: readonly Uint8Array[],
+  rest: ChunkReader,
+): CarriedStream => {
+  const waiting = [...first];
+  let hasEnded = false;
+  /** What broke the worker's body: told behind what it has said before. */
+  let failure: { readonly cause: unknown } | undefined;
+
+  const end = (isClean: boolean, cause?: unknown): Uint8Array | undefined => {
+    hasEnded = true;
+    const last = reading.end(isClean);
+    if (last.length > 0) return last;
+    if (!isClean) throw cause;
+    return undefined;
+  };
+
+  return {
+    async read() {
+      if (failure) throw failure.cause;
+      if (hasEnded) return undefined;
+      let chunk: Uint8Array | undefined;
+      try {
+        chunk = waiting.shift() ?? (await rest.read());
+      } catch (cause) {
+        return end(false, cause);
+      }
+      if (!chunk) return end(true);
+      try {
+        return reading.push(chunk);
+      } catch (cause) {
+        failure = { cause };
+        throw cause;
+      }
+    },
+    stop: (reason) => rest.stop(reason),
+    get error() {
+      return reading.error;
+    },
+  };
+};
+
+/** One request on its way through a pair. */
+export interface Carried {
+  /** What the worker is asked. */
+  readonly body: Buffer;
+  /** The answer, where there is nothing to ask a worker. */
+  readonly own: string | undefined;
+  /** @param answer the worker's JSON of a 200. @returns the client's. @throws where it is no such answer. */
+  json(answer: Buffer): Buffer;
+  /** @param answer one that came whole although a stream was asked for. @returns the client's events. @throws as `json`. */
+  events(answer: Buffer): Buffer;
+  /** @param answer a worker's error body. @returns it in the client's dialect. */
+  error(status: number, answer: Buffer): Buffer;
+  /** @returns what an error means in words that the client looks for. */
+  message(message: string): string;
+  stream(first: readonly Uint8Array[], rest: ChunkReader): CarriedStream;
+}
+
+const completionIn = (answer: Buffer) => {
+  const value = parseJson(answer.toString());
+  if (!isObject(value)) throw new TypeError('no object');
+  return value;
+};
+
+const wordsIn = (answer: Buffer): string | undefined => {
+  try {
+    return errorIn(JSON.parse(answer.toString()))?.message;
+  } catch {
+    return undefined;
+  }
+};
+
+/** @throws {UntranslatableError} where the request cannot be carried. */
+export const carry = (translation: Translation, asked: Asked): Carried => {
+  const stream = (): StreamTranslation => {
+    if (!translation.stream) throw new TypeError('this operation does not stream');
+    return translation.stream(asked);
+  };
+  return {
+    body: Buffer.from(JSON.stringify(translation.request(asked))),
+    own: translation.own?.(asked),
+    json: (answer) => Buffer.from(JSON.stringify(translation.response(completionIn(answer), asked))),
+    events: (answer) => {
+      const completion = completionIn(answer);
+      if (!Array.isArray(completion.choices)) throw new TypeError('no choices');
+      const one = stream();
+      return Buffer.from(one.event(objectOf(asChunk(completion))) + one.end(true));
+    },
+    error: (status, answer) => Buffer.from(asked.errorBody(status, wordsIn(answer) ?? OWN_WORDS)),
+    message: (message) => errorIn({ error: { message } })?.message ?? message,
+    stream: (first, rest) => carryStream(createReading(stream(), asked.clean), first, rest),
+  };
+};
+
+/** @param bytes the client's JSON body. @param fields the same, parsed. @returns it with every number as it was written. */
+export const exactFields = (bytes: Uint8Array, fields: Asked['body']): Asked['body'] =>
+  /\d{16}/.test(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'))
+    ? objectOf(parseJson(Buffer.from(bytes).toString()))
+    : fields;
