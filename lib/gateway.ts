@@ -1,8 +1,10 @@
 import type { CredentialsProvider, Environment } from './aws/environment.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { brokenSource, createSource } from './discovery/index.ts';
+import type { CanServe } from './endpoints/endpoint.ts';
 import type { Family } from './endpoints/family.ts';
 import type { GatewayRequest } from './endpoints/gateway-request.ts';
+import { servesOperation } from './engines/index.ts';
 import { NotFoundError } from './errors.ts';
 import type { Forms } from './http/form-fields.ts';
 import type { Reply } from './http/reply.ts';
@@ -119,8 +121,11 @@ export const createParts = ({
       : uploading?.createUploads({ bucket, maxBytes, env: config.aws, credentials, send: upstream.send });
   const takeUploads = uploads && uploading?.createTakeUploads(uploads);
   const translation = config.translate ? translating?.createTranslation(translating.pairs) : undefined;
+  const canServe: CanServe = (worker, operation) =>
+    servesOperation(worker, operation) || (translation?.canServe(worker, operation) ?? false);
   const infer = withFallback(
     createInference({ config, router, upstream, ask, forms, createImages, uploads, takeUploads, translation }),
+    canServe,
   );
 
   const accessOptions = {
@@ -135,7 +140,7 @@ export const createParts = ({
     const { endpoint, params } = match;
     if (endpoint.kind === 'own') {
       const snapshot = () => usableSnapshot(accessOptions, request);
-      return endpoint.answer({ request, caller, dialect, params, uploads, snapshot, ask });
+      return endpoint.answer({ canServe, request, caller, dialect, params, uploads, snapshot, ask });
     }
     const snapshot = request.snapshot ?? (await source.current(request.deadline.signal));
     return infer({ endpoint, params }, request, snapshot);

@@ -43,6 +43,9 @@ const merged = (id: string, said: readonly ListedModel[]): CatalogEntry => {
   return { id, ...(entry && { entry }), ...(tag && { tag }), ...(capabilities && { capabilities }) };
 };
 
+/** Which workers a model must have one of. */
+type Serves = (worker: Worker) => boolean;
+
 const routable = ({ workers }: Snapshot) => workers.filter(({ status }) => status === 'healthy');
 
 /**
@@ -50,10 +53,7 @@ const routable = ({ workers }: Snapshot) => workers.filter(({ status }) => statu
  * @returns the union of what routable workers list, and the aliases whose target they may have; each once, sorted. A
  *   model that one worker calls `a` and another `a:latest` is `a`.
  */
-export const catalog = (
-  snapshot: Snapshot,
-  serves: (worker: Worker) => boolean = () => true,
-): readonly CatalogEntry[] => {
+export const catalog = (snapshot: Snapshot, serves: Serves = () => true): readonly CatalogEntry[] => {
   const workers = routable(snapshot);
   const models = new Map<string, { id: string; said: ListedModel[]; isServed: boolean }>();
   for (const worker of workers) {
@@ -81,10 +81,10 @@ export const catalog = (
 };
 
 /** @returns the entry a client means by a name. */
-export const listedModel = (snapshot: Snapshot, name: string): CatalogEntry | undefined =>
-  catalog(snapshot).find(({ id }) => sameModel(id, name));
+export const listedModel = (snapshot: Snapshot, name: string, serves?: Serves): CatalogEntry | undefined =>
+  catalog(snapshot, serves).find(({ id }) => sameModel(id, name));
 
 /** @returns the same, and an entry for any name where a worker may have any model. */
-export const findModel = (snapshot: Snapshot, name: string): CatalogEntry | undefined =>
-  listedModel(snapshot, name) ??
-  (routable(snapshot).some((worker) => hasModel(worker, name)) ? { id: name } : undefined);
+export const findModel = (snapshot: Snapshot, name: string, serves: Serves = () => true): CatalogEntry | undefined =>
+  listedModel(snapshot, name, serves) ??
+  (routable(snapshot).some((worker) => hasModel(worker, name) && serves(worker)) ? { id: name } : undefined);

@@ -6,6 +6,7 @@ import type { Reply } from '../http/reply.ts';
 import type { HttpRequest } from '../http/request.ts';
 import type { Uploads } from '../uploads/uploads.ts';
 import type { Ask } from '../upstream/ask.ts';
+import type { Worker } from '../worker.ts';
 import type { Family } from './family.ts';
 
 /** What a conversation starts with: the text that decides where its cached prefix lives. */
@@ -76,12 +77,16 @@ export interface ForwardedEndpoint extends Common {
     body: Readonly<Record<string, unknown>>,
     snapshot: Snapshot,
     failure: GatewayError | undefined,
+    canServe: CanServe,
   ) => Reply | undefined;
   /** Answers carry images, which must not be URLs on a worker's own disk. */
   readonly hasImages?: true | undefined;
   /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */
   readonly check?: (body: Readonly<Record<string, unknown>>) => void;
 }
+
+/** Whether a worker can be asked for an operation: in its client's dialect, or in words of its own. */
+export type CanServe = (worker: Worker, operation: Operation) => boolean;
 
 /** What an endpoint that the gateway answers itself may look at. */
 export interface AnswerContext {
@@ -95,6 +100,7 @@ export interface AnswerContext {
   readonly uploads: Uploads | undefined;
   /** @throws {UnavailableError} while there is no configuration to serve from. */
   snapshot(): Promise<Snapshot>;
+  readonly canServe: CanServe;
   /** For what only a worker knows, and knows now. */
   readonly ask: Ask;
 }

@@ -1,10 +1,11 @@
 import type { Snapshot } from '../discovery/source.ts';
 import type { Operation } from '../engines/engine.ts';
-import { engineOf, servesOperation } from '../engines/index.ts';
+import { engineOf } from '../engines/index.ts';
 import type { Fields } from '../json.ts';
 import type { Ask } from '../upstream/ask.ts';
 import { sameModel, type Worker } from '../worker.ts';
 import { type CatalogEntry, catalog } from './catalog.ts';
+import type { AnswerContext, CanServe } from './endpoint.ts';
 
 const EPOCH = '1970-01-01T00:00:00Z';
 /** Ollama's own word for a model that is never unloaded; its clients call a time in the past "Stopping...". */
@@ -17,9 +18,11 @@ const LOADED_MS = 1000;
 
 const OPERATIONS: readonly Operation[] = ['ollama_chat', 'ollama_generate', 'ollama_embed', 'ollama_embeddings'];
 
-/** Whether a request in Ollama's words can be served by the worker. */
-export const speaksOllama = (worker: Worker): boolean =>
-  OPERATIONS.some((operation) => servesOperation(worker, operation));
+/** @returns tells whether a request in Ollama's words can be served by a worker. */
+export const servesOllama =
+  (canServe: CanServe) =>
+  (worker: Worker): boolean =>
+    OPERATIONS.some((operation) => canServe(worker, operation));
 
 const sizeName = (parameters: unknown): string =>
   typeof parameters === 'number' && parameters > 0
@@ -77,7 +80,8 @@ export const shownOf = (entry: CatalogEntry) => {
         : { 'general.architecture': architecture, [`${architecture}.context_length`]: window }),
       ...(said?.meta?.n_params === undefined ? {} : { 'general.parameter_count': said.meta.n_params }),
     },
-    capabilities: capabilitiesOf(entry),
+    // What stands behind the gap (`suffix`) has no counterpart in other dialects.
+    capabilities: capabilitiesOf(entry).filter((one) => one !== 'insert'),
     modified_at: entry.tag?.modified_at ?? EPOCH,
   };
 };
@@ -99,10 +103,11 @@ const loadedAt = async (worker: Worker, ask: Ask): Promise<readonly Fields[]> =>
 };
 
 /** The entries of `GET /api/ps`: asked for now, since a minute later another model is in memory. */
-export const loadedModels = async (snapshot: Snapshot, ask: Ask) => {
-  const workers = snapshot.workers.filter((worker) => worker.status === 'healthy' && speaksOllama(worker));
+export const loadedModels = async (snapshot: Snapshot, { ask, canServe }: Pick<AnswerContext, 'ask' | 'canServe'>) => {
+  const serves = servesOllama(canServe);
+  const workers = snapshot.workers.filter((worker) => worker.status === 'healthy' && serves(worker));
   const said = (await Promise.all(workers.map((worker) => loadedAt(worker, ask)))).flat();
-  return catalog(snapshot, speaksOllama).flatMap((entry) => {
+  return catalog(snapshot, serves).flatMap((entry) => {
     if (entry.aliasOf !== undefined) return [];
     const found = said.filter(({ name }) => typeof name === 'string' && sameModel(name, entry.id));
     if (found.length === 0) return [];

@@ -5,7 +5,7 @@ import { json, text } from '../http/reply.ts';
 import { catalog, findModel, listedModel } from './catalog.ts';
 import type { Endpoint, ForwardedEndpoint, OwnEndpoint } from './endpoint.ts';
 import { EVERY } from './family.ts';
-import { loadedModels, ollamaVersion, shownOf, speaksOllama, tagOf } from './ollama-models.ts';
+import { loadedModels, ollamaVersion, servesOllama, shownOf, tagOf } from './ollama-models.ts';
 import { messagesPrefix, promptPrefix } from './prefix.ts';
 
 const forwarded = {
@@ -33,10 +33,11 @@ const show: ForwardedEndpoint = {
   check: (body) => {
     if (!nameOf(body)) throw new InvalidRequestError("'model' must name a model.", { param: 'model' });
   },
-  fallback: (body, snapshot, failure) => {
+  fallback: (body, snapshot, failure, canServe) => {
     const name = nameOf(body);
+    const serves = servesOllama(canServe);
     // A worker that may have any model knows better than its list whether it has this one.
-    const entry = failure ? findModel(snapshot, name) : listedModel(snapshot, name);
+    const entry = failure ? findModel(snapshot, name, serves) : listedModel(snapshot, name, serves);
     if (!entry && failure instanceof NotServedError) throw new ModelNotFoundError(name);
     return entry && json(200, shownOf(entry));
   },
@@ -72,14 +73,16 @@ const answeredEndpoints: readonly OwnEndpoint[] = [
     operation: 'tags',
     methods: readable,
     paths: ['/api/tags'],
-    answer: async ({ snapshot }) => json(200, { models: catalog(await snapshot(), speaksOllama).map(tagOf) }),
+    answer: async ({ snapshot, canServe }) =>
+      json(200, { models: catalog(await snapshot(), servesOllama(canServe)).map(tagOf) }),
   },
   {
     ...answered,
     operation: 'ps',
     methods: readable,
     paths: ['/api/ps'],
-    answer: async ({ snapshot, ask }) => json(200, { models: await loadedModels(await snapshot(), ask) }),
+    answer: async ({ snapshot, ask, canServe }) =>
+      json(200, { models: await loadedModels(await snapshot(), { ask, canServe }) }),
   },
   {
     ...answered,

@@ -15,6 +15,7 @@ import type { Worker } from '../worker.ts';
 import { toWorker } from './headers.ts';
 import type { InferenceRequest } from './inference-request.ts';
 import { type Translate, unlessMissing } from './translated.ts';
+import type { TranslationMeans } from './translation.ts';
 
 /** A worker's answer as it came, its first byte here. */
 export interface RawAnswer {
@@ -42,8 +43,8 @@ export interface AttemptOptions {
   readonly inference: InferenceRequest;
   /** `undefined`: only the invocation's deadline counts. */
   readonly firstByteMs: number | undefined;
-  /** For workers that do not speak the client's dialect; `undefined`: there are none. */
-  readonly translate?: Translate | undefined;
+  /** For workers that do not speak the client's dialect; `undefined`: no pair has it. */
+  readonly means?: Pick<TranslationMeans, 'canAsk' | 'translate'> | undefined;
   /** How long the worker may say nothing once it has begun, in milliseconds. */
   readonly idleMs: number;
   /**
@@ -101,7 +102,7 @@ const prime = async (
 
 /** Sends the request to one worker and waits for its first byte. */
 export const startAttempt = (options: AttemptOptions): Attempt => {
-  const { upstream, worker, request, inference, firstByteMs, whole, translate } = options;
+  const { upstream, worker, request, inference, firstByteMs, whole, means } = options;
   const { signal } = request.deadline;
   const controller = new AbortController();
   let stopped: ExchangeProblem | undefined;
@@ -162,11 +163,11 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
   };
 
   const send = async (): Promise<RawAnswer> => {
-    if (!translate) return native(release);
-    if (!servesOperation(worker, inference.endpoint.operation)) return translated(translate);
+    if (!means?.canAsk(worker)) return native(release);
+    if (!servesOperation(worker, inference.endpoint.operation)) return translated(means.translate);
     const answer = await native(release);
     if (answer.status !== 404) return answer;
-    return (await unlessMissing(answer, { signal, idleMs: options.idleMs })) ?? translated(translate);
+    return (await unlessMissing(answer, { signal, idleMs: options.idleMs })) ?? translated(means.translate);
   };
 
   const run = async (): Promise<Outcome> => {

@@ -1,3 +1,4 @@
+import type { CanServe } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { GatewayError, TimeoutError } from '../errors.ts';
 import { createHolder, stamp, stampOf } from '../holder.ts';
@@ -24,7 +25,7 @@ const readToEnd = async ({ body }: Reply): Promise<void> => {
  * The node header names a worker only when the bytes are its own.
  */
 export const withFallback =
-  (infer: Infer): Infer =>
+  (infer: Infer, canServe: CanServe): Infer =>
   async (asked, request, snapshot) => {
     const { fallback } = asked.endpoint;
     if (!fallback) return infer(asked, request, snapshot);
@@ -37,7 +38,7 @@ export const withFallback =
       ...(holder && { holder: createHolder() }),
     };
     const own = (failure?: GatewayError) =>
-      fallback(request.body as Readonly<Record<string, unknown>>, snapshot, failure);
+      fallback(request.body as Readonly<Record<string, unknown>>, snapshot, failure, canServe);
     try {
       const reply = await infer(asked, trial, snapshot);
       const instead = isAnswer(reply) ? undefined : own();

@@ -83,7 +83,7 @@ export const createInference = (parts: InferenceParts) => {
     const { endpoint, servedModel: model, requestedModel, stream } = inference;
     const { operation } = endpoint;
     const { workers } = snapshot;
-    const means = parts.translation?.({ inference, request, idleMs: config.idleTimeoutMs });
+    const means = parts.translation?.meansFor({ inference, request, idleMs: config.idleTimeoutMs });
     const need = { operation, model, requestedModel, translates: means?.canAsk, wayOut: wayOut(operation) };
     // Nobody is asked, and no node named, where the request cannot be carried at all.
     const own = means && (await means.prepare(candidatesFor(workers, need)));
@@ -101,7 +101,7 @@ export const createInference = (parts: InferenceParts) => {
       maxAttempts: config.maxAttempts,
       idleMs: config.idleTimeoutMs,
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
-      translate: means?.translate,
+      means,
       beforeFailover: means?.check,
       whole: endpoint.hasImages && readImages && ((worker, body) => readImages({ worker, body, inference, request })),
     });

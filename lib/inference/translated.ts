@@ -6,8 +6,9 @@ import { GatewayError, InvalidRequestError, TimeoutError } from '../errors.ts';
 import type { Reply } from '../http/reply.ts';
 import type { PrimedBody } from '../relay/answer.ts';
 import { collect, readShort } from '../relay/collect.ts';
-import { scrubBody, withoutNode } from '../relay/loading-node.ts';
+import { withoutNode } from '../relay/loading-node.ts';
 import { idleError } from '../relay/relay.ts';
+import { namesOf } from '../relay/worker-error.ts';
 import { isSilent, orSilent } from '../time/silence.ts';
 import type { Pair } from '../translation/index.ts';
 import { nothingMore } from '../upstream/chunk-reader.ts';
@@ -17,6 +18,7 @@ import type { RawAnswer } from './attempt.ts';
 import type { InferenceRequest } from './inference-request.ts';
 
 type Carried = ReturnType<typeof import('../translation/carry.ts').carry>;
+type Clean = (words: unknown) => unknown;
 
 /** A request in a worker's own dialect, and the way back. */
 export interface Translated {
@@ -68,10 +70,9 @@ const orFailed = async <T>(read: () => Promise<T>): Promise<T> => {
 const carryStream = async (
   carried: Carried,
   answer: RawAnswer,
-  { format, idleMs }: { readonly format: StreamFormat; readonly idleMs: number },
+  { format, idleMs, clean }: { readonly format: StreamFormat; readonly idleMs: number; readonly clean: Clean },
 ): Promise<RawAnswer> => {
-  const { first, rest } = answer.body;
-  const stream = carried.stream(first, rest);
+  const stream = carried.stream(answer.body, clean);
   for (;;) {
     const chunk = await orSilent(stream.read(), idleMs);
     if (isSilent(chunk)) throw idleError();
@@ -112,27 +113,26 @@ export const createTranslate = ({ pair, inference, request, idleMs }: TranslateO
         now: Date.now,
         errorBody: (status, message) =>
           dialect.errorBody(new GatewayError(status, 'upstream_error', message), request.id),
-        clean: request.holder ? (value) => value : (value) => withoutNode(value),
       });
     } catch (cause) {
       // Its class is another one in a file of its own.
       if (cause instanceof Error && 'field' in cause) {
-        throw new InvalidRequestError(cause.message, String(cause.field), cause);
+        throw new InvalidRequestError(cause.message, { param: String(cause.field), cause });
       }
-      throw new InvalidRequestError('The request cannot be carried to a worker of another dialect.', undefined, cause);
+      throw new InvalidRequestError('The request cannot be carried to a worker of another dialect.', { cause });
     }
   };
 
-  const carryError = async (carried: Carried, answer: RawAnswer): Promise<RawAnswer> => {
+  const carryError = async (carried: Carried, answer: RawAnswer, clean: Clean): Promise<RawAnswer> => {
     // It is the client's dialect already, or a page of something in front of the worker, which never passes.
     if (dialect === openai || (answer.status >= 500 && typeOf(answer) === 'text/html')) return answer;
     const bytes = await collect(answer.body, { signal, idleMs, maxBytes: LONGEST_ERROR });
-    const told = request.holder ? bytes : scrubBody(bytes);
-    return answered(answer, 'application/json', wholeBody(carried.error(answer.status, told)));
+    return answered(answer, 'application/json', wholeBody(carried.error(answer.status, bytes, clean)));
   };
 
-  const carryAnswer = async (carried: Carried, answer: RawAnswer): Promise<RawAnswer> => {
-    if (format && typeOf(answer) === 'text/event-stream') return carryStream(carried, answer, { format, idleMs });
+  const carryAnswer = async (carried: Carried, answer: RawAnswer, clean: Clean): Promise<RawAnswer> => {
+    if (format && typeOf(answer) === 'text/event-stream')
+      return carryStream(carried, answer, { format, idleMs, clean });
     const bytes = await collect(answer.body, { signal, idleMs, maxBytes: LONGEST_ANSWER });
     return format
       ? answered(answer, type, wholeBody(carried.events(bytes)))
@@ -141,8 +141,10 @@ export const createTranslate = ({ pair, inference, request, idleMs }: TranslateO
 
   const known = new Map<string, Promise<Carried>>();
   /** @throws {InvalidRequestError} names the field that cannot be carried. */
-  return async ({ engine }: Pick<Worker, 'engine'>): Promise<Translated> => {
-    const { name } = engineOf(engine);
+  return async (worker: Worker): Promise<Translated> => {
+    const { name } = engineOf(worker.engine);
+    const hidden = request.holder ? undefined : namesOf(worker);
+    const clean: Clean = (words) => (hidden ? withoutNode(words, hidden) : words);
     const carrying = known.get(name) ?? load(name);
     known.set(name, carrying);
     const carried = await carrying;
@@ -159,8 +161,8 @@ export const createTranslate = ({ pair, inference, request, idleMs }: TranslateO
             const { status, message } = answer.error;
             return { ...answer, error: { status, message: carried.message(message), own: {} } };
           }
-          if (answer.status >= 400) return carryError(carried, answer);
-          return answer.status === 200 ? carryAnswer(carried, answer) : answer;
+          if (answer.status >= 400) return carryError(carried, answer, clean);
+          return answer.status === 200 ? carryAnswer(carried, answer, clean) : answer;
         }),
     };
   };

@@ -1,3 +1,4 @@
+import type { CanServe } from '../endpoints/endpoint.ts';
 import { engineOf, servesOperation } from '../engines/index.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Pair } from '../translation/index.ts';
@@ -19,16 +20,21 @@ export interface TranslationMeans {
   check(): Promise<void>;
 }
 
-export type Translations = (options: Omit<TranslateOptions, 'pair'>) => TranslationMeans | undefined;
+/** What a function can do for workers that do not speak its clients' dialect. */
+export interface Translations {
+  /** @returns what a request needs whose operation is one of the pairs'; `undefined` for others. */
+  meansFor(options: Omit<TranslateOptions, 'pair'>): TranslationMeans | undefined;
+  /** Whether a worker can be asked for an operation in words of its own. */
+  canServe: CanServe;
+}
 
 /** @returns whether a pair leads to something that the worker serves. */
 const leadsTo = ({ to, engines }: Pair, worker: Worker): boolean =>
   (engines?.includes(engineOf(worker.engine).name) ?? true) && servesOperation(worker, to);
 
-/** @returns what a request needs whose operation is one of the pairs'; `undefined` for others. */
-export const createTranslation =
-  (pairs: readonly Pair[]): Translations =>
-  (options) => {
+export const createTranslation = (pairs: readonly Pair[]): Translations => ({
+  canServe: (worker, operation) => pairs.some((pair) => pair.from.includes(operation) && leadsTo(pair, worker)),
+  meansFor(options) {
     const { operation } = options.inference.endpoint;
     const pair = pairs.find(({ from }) => from.includes(operation));
     if (!pair) return undefined;
@@ -51,4 +57,5 @@ export const createTranslation =
         );
       },
     };
-  };
+  },
+});

@@ -8,9 +8,12 @@ import type { Asked, StreamTranslation, Translation } from './translation.ts';
 export interface CarriedStream extends ChunkReader {
   /** Whole events of the client's; empty where the worker's bytes led to none yet. */
   read(): Promise<Uint8Array | undefined>;
-  /** The worker's own error, once it has told one. */
+  /** The worker's own error, where it came before anything that the client gets. */
   readonly error: WorkerError | undefined;
 }
+
+/** Takes out of a worker's words what the client may not learn. */
+export type Clean = (words: unknown) => unknown;
 
 const NOTHING = new Uint8Array(0);
 /** Characters; a picture in base64 may be one. */
@@ -18,9 +21,11 @@ const LONGEST_EVENT = 32 * 1024 * 1024;
 const OWN_WORDS = 'The worker reported an error.';
 
 /** The worker's events, read from its bytes, and what the translation makes of them. */
-const createReading = (translation: StreamTranslation, clean: Asked['clean']) => {
+const createReading = (translation: StreamTranslation, clean: Clean) => {
   let out = '';
   let isDone = false;
+  let hasFailed = false;
+  let hasSpoken = false;
   let error: WorkerError | undefined;
   /** What could not be read ends the body. */
   let broken: unknown;
@@ -34,7 +39,9 @@ const createReading = (translation: StreamTranslation, clean: Asked['clean']) =>
     const event = parseJson(data);
     const wrong = isObject(event) && !Array.isArray(event.choices) ? errorIn(clean(event)) : undefined;
     if (wrong) {
-      error ??= wrong;
+      hasFailed = true;
+      // However the bytes came: what stands before it in the same piece has been said.
+      if (!hasSpoken && out === '') error = wrong;
       out += translation.fail(wrong.status ?? 502, wrong.message || OWN_WORDS);
     } else if (isObject(event)) out += translation.event(event);
   };
@@ -42,7 +49,7 @@ const createReading = (translation: StreamTranslation, clean: Asked['clean']) =>
     maxBufferSize: LONGEST_EVENT,
     // Nothing may be thrown inside of a callback.
     onEvent: ({ data }) => {
-      if (isDone || error || broken) return;
+      if (isDone || hasFailed || broken) return;
       try {
         read(data);
       } catch (cause) {
@@ -58,6 +65,7 @@ const createReading = (translation: StreamTranslation, clean: Asked['clean']) =>
   const take = (): Uint8Array => {
     if (out === '') return NOTHING;
     const bytes = Buffer.from(out);
+    hasSpoken = true;
     out = '';
     return bytes;
   };
@@ -81,12 +89,13 @@ const createReading = (translation: StreamTranslation, clean: Asked['clean']) =>
   };
 };
 
-/** @param first what was read of the worker's body already. */
-const carryStream = (
-  reading: ReturnType<typeof createReading>,
-  first: readonly Uint8Array[],
-  rest: ChunkReader,
-): CarriedStream => {
+/** A worker's body of which something was read already. */
+export interface Started {
+  readonly first: readonly Uint8Array[];
+  readonly rest: ChunkReader;
+}
+
+const carryStream = (reading: ReturnType<typeof createReading>, { first, rest }: Started): CarriedStream => {
   const waiting = [...first];
   let hasEnded = false;
   /** What broke the worker's body: told behind what it has said before. */
@@ -136,10 +145,10 @@ export interface Carried {
   /** @param answer one that came whole although a stream was asked for. @returns the client's events. @throws as `json`. */
   events(answer: Buffer): Buffer;
   /** @param answer a worker's error body. @returns it in the client's dialect. */
-  error(status: number, answer: Buffer): Buffer;
+  error(status: number, answer: Buffer, clean: Clean): Buffer;
   /** @returns what an error means in words that the client looks for. */
   message(message: string): string;
-  stream(first: readonly Uint8Array[], rest: ChunkReader): CarriedStream;
+  stream(body: Started, clean: Clean): CarriedStream;
 }
 
 const completionIn = (answer: Buffer) => {
@@ -148,9 +157,9 @@ const completionIn = (answer: Buffer) => {
   return value;
 };
 
-const wordsIn = (answer: Buffer): string | undefined => {
+const wordsIn = (answer: Buffer, clean: Clean): string | undefined => {
   try {
-    return errorIn(JSON.parse(answer.toString()))?.message;
+    return errorIn(clean(JSON.parse(answer.toString())))?.message;
   } catch {
     return undefined;
   }
@@ -172,9 +181,9 @@ export const carry = (translation: Translation, asked: Asked): Carried => {
       const one = stream();
       return Buffer.from(one.event(objectOf(asChunk(completion))) + one.end(true));
     },
-    error: (status, answer) => Buffer.from(asked.errorBody(status, wordsIn(answer) ?? OWN_WORDS)),
+    error: (status, answer, clean) => Buffer.from(asked.errorBody(status, wordsIn(answer, clean) ?? OWN_WORDS)),
     message: (message) => errorIn({ error: { message } })?.message ?? message,
-    stream: (first, rest) => carryStream(createReading(stream(), asked.clean), first, rest),
+    stream: (body, clean) => carryStream(createReading(stream(), clean), body),
   };
 };
 

@@ -19,8 +19,6 @@ export interface Asked {
   /** When the request arrived, and what time it is: milliseconds since 1970. */
   readonly startedAt: number;
   readonly now: () => number;
-  /** Takes out of a worker's error what the client may not learn. */
-  readonly clean: (error: unknown) => unknown;
   /** The JSON text of an error in the client's dialect. */
   readonly errorBody: (status: number, message: string) => string;
 }

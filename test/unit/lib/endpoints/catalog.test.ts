@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Snapshot } from '../../../../lib/discovery/source.ts';
 import { catalog, findModel, listedModel } from '../../../../lib/endpoints/catalog.ts';
-import { ollamaVersion, shownOf, speaksOllama, tagOf } from '../../../../lib/endpoints/ollama-models.ts';
+import { ollamaVersion, servesOllama, shownOf, tagOf } from '../../../../lib/endpoints/ollama-models.ts';
+import { servesOperation } from '../../../../lib/engines/index.ts';
 import type { ListedModel, Worker } from '../../../../lib/worker.ts';
 import { workerOf } from '../scripted-fleet.ts';
 
@@ -62,7 +63,11 @@ describe("in Ollama's words", () => {
       workerOf('o', { engine: 'ollama', models: ['shared:latest', 'own:latest'] }),
       workerOf('s', { engine: 'openai', serves: ['ollama_chat'], models: ['taught'] }),
     ]);
-    expect(catalog(snapshot, speaksOllama).map(({ id }) => id)).toEqual(['own:latest', 'shared', 'taught']);
+    expect(catalog(snapshot, servesOllama(servesOperation)).map(({ id }) => id)).toEqual([
+      'own:latest',
+      'shared',
+      'taught',
+    ]);
   });
 
   test('a tag has what is known, and stand-ins for the rest', () => {

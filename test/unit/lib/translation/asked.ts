@@ -20,7 +20,6 @@ export const askedFor = (operation: string, body: Fields, more: Partial<Asked> =
   id: 'request-1',
   startedAt: 1_760_000_000_000,
   now: () => 1_760_000_000_250,
-  clean: (error) => error,
   errorBody: (status, message) =>
     dialectOf(operation).errorBody(new GatewayError(status, 'upstream_error', message), 'request-1'),
   ...more,
