@@ -3,11 +3,13 @@ import { ConfigError } from '../lib/config.ts';
 import { createParts } from '../lib/gateway.ts';
 import { forms } from '../lib/http/form-fields.ts';
 import { createImages } from '../lib/inference/images.ts';
+import { createTranslation } from '../lib/inference/translation.ts';
 import { createTakeUploads } from '../lib/inference/uploaded-files.ts';
 import { received } from '../lib/middleware/received.ts';
 import { createRoom, defaultRoom } from '../lib/server/room.ts';
 import { createServer } from '../lib/server/server.ts';
 import { log } from '../lib/telemetry/log.ts';
+import { anthropicPairs, ollamaPairs, openaiPairs } from '../lib/translation/index.ts';
 import { createUploads } from '../lib/uploads/uploads.ts';
 
 /** The container door (docs/contract.md 12): the gateway of all families as one long-running process. */
@@ -24,6 +26,7 @@ const start = async () => {
     forms,
     createImages,
     uploading: { createUploads, createTakeUploads },
+    translating: { pairs: [...openaiPairs, ...anthropicPairs, ...ollamaPairs], createTranslation },
     process: {
       maxBodyBytes: MAX_BODY_BYTES,
       admitted: { before: ({ event }) => server.admit(event) },
