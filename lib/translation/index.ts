@@ -19,7 +19,7 @@ export interface Pair {
 const CHAT = '/v1/chat/completions';
 
 /**
- * The registry, by the function that needs it: a pair is one line here, and one file (CONTRACT.md 13). Written out in
+ * The registry, by the function that needs it: a pair is one line here, and one file (docs/contract.md 13). Written out in
  * full, for bundles: what spreads another object stays in those of the other functions.
  */
 export const openaiPairs: readonly Pair[] = [
