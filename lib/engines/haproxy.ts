@@ -1,4 +1,4 @@
-import { type Answers, believed, bodyOf, type Load, type LoadSource, type Work, type WorkSource } from './engine.ts';
+import { believed, bodyOf, type Load, type LoadSource, type Work, type WorkSource } from './engine.ts';
 import { seriesOf, totalOf } from './prometheus.ts';
 
 const METRICS = '/metrics?scope=server&scope=backend';
@@ -87,14 +87,7 @@ export const haproxyLoadSources: readonly LoadSource[] = [
   { path: STATISTICS, read: (body) => loadOf(readCsv(body)) },
 ];
 
-const workSource = (path: string, read: (body: string) => Counters): WorkSource => {
-  const counters = (answers: Answers) => read(bodyOf(answers, path) ?? '');
-  return {
-    paths: [path],
-    read: (answers) => workOf(counters(answers)),
-    countsQuestions: (answers) => !counters(answers).sessions.some(([proxy]) => proxy === LOOKUPS),
-  };
-};
+const countsQuestions = ({ sessions }: Counters) => !sessions.some(([proxy]) => proxy === LOOKUPS);
 
 /**
  * What such a proxy has sent to its servers (`stot`, `haproxy_server_sessions_total`: each request of a kept connection
@@ -104,6 +97,14 @@ const workSource = (path: string, read: (body: string) => Counters): WorkSource 
  *     use_backend lookups if { method GET HEAD } !{ req.hdr(upgrade) -m found }
  */
 export const haproxyWorkSources: readonly WorkSource[] = [
-  workSource(METRICS, readMetrics),
-  workSource(STATISTICS, readCsv),
+  {
+    paths: [METRICS],
+    read: (answers) => workOf(readMetrics(bodyOf(answers, METRICS) ?? '')),
+    countsQuestions: (answers) => countsQuestions(readMetrics(bodyOf(answers, METRICS) ?? '')),
+  },
+  {
+    paths: [STATISTICS],
+    read: (answers) => workOf(readCsv(bodyOf(answers, STATISTICS) ?? '')),
+    countsQuestions: (answers) => countsQuestions(readCsv(bodyOf(answers, STATISTICS) ?? '')),
+  },
 ];

@@ -9,6 +9,9 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readOptions } from '../../infra/aws/options.js';
 import { taskDefinition } from '../../infra/aws/workers/task.js';
 import { haproxyLoadSources } from '../../lib/engines/haproxy.ts';
+import { createWorkReader } from '../../lib/registrar/work.ts';
+import { createAsk } from '../../lib/upstream/ask.ts';
+import { createUpstream } from '../../lib/upstream/client.ts';
 import { fetchAll, type Reply, send } from '../support/http.ts';
 import { needs } from '../support/needs.ts';
 import { readParams } from '../support/stack-params.ts';
@@ -109,6 +112,28 @@ needs('haproxy')('the door of a worker', () => {
     expect(await until(() => held.length === 1)).toBe(true);
     held[0]?.end();
     for (const stream of await Promise.all(waiting)) expect((await stream.all()).complete).toBe(true);
+  });
+
+  test('what it sent to the engine is work; questions about the engine are none, a WebSocket is', async () => {
+    const { ask: question, read } = createWorkReader(createAsk(createUpstream({ connectTimeoutMs: 1000 })));
+    const { signal } = new AbortController();
+    const worker = { url, engine: 'localai', load: 'haproxy' };
+    const work = () => read(worker, { signal });
+    expect(await work()).toEqual({ running: 0, waiting: 0, served: 0, own: 0 });
+    for (const path of ['/readyz', '/v1/models', '/metrics']) {
+      expect((await question(worker, path, { timeoutMs: 1000 }))?.status).toBe(200);
+    }
+    expect(await work()).toEqual({ running: 0, waiting: 0, served: 0, own: 0 });
+    const stream = await ask();
+    expect(await work()).toEqual({ running: 1, waiting: 0, served: 1, own: 0 });
+    held[0]?.end();
+    await stream.all();
+    expect(
+      await until(async () => JSON.stringify(await work()) === '{"running":0,"waiting":0,"served":1,"own":0}'),
+    ).toBe(true);
+    const upgrade = { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' };
+    await (await send(`${url}/v1/realtime`, { method: 'GET', headers: upgrade })).all();
+    expect(await work()).toMatchObject({ served: 2 });
   });
 
   test('who leaves the queue is not computed for', async () => {
