@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import type { Platform } from './platform.ts';
+import { NOT_BUILT } from './setup/ric-packages.js';
 
 export interface BannerOptions {
   platform: Platform;
@@ -16,15 +18,19 @@ export interface BannerOptions {
 }
 
 const COMING_NOTICE = 'our own small client, until aws-lambda-ric is built beside it (a minute or two, once)';
-const CLIENT_NOTICE =
-  process.platform === 'linux'
-    ? 'our own small client, for aws-lambda-ric is not built here: install build-essential cmake python3 xz-utils (Debian) and start again'
-    : `our own small client, for aws-lambda-ric does not build on ${process.platform}`;
+const clientNotice = () => {
+  if (process.platform !== 'linux')
+    return `our own small client, for aws-lambda-ric does not build on ${process.platform}`;
+  const advice = existsSync(NOT_BUILT)
+    ? `${NOT_BUILT} says why; remove it to try again`
+    : 'install build-essential cmake python3 xz-utils (Debian) and start again';
+  return `our own small client, for aws-lambda-ric is not built here: ${advice}`;
+};
 
 /** What is served where, and how to try it: printed once `/readyz` says yes. */
 export const banner = (options: BannerOptions): string => {
   const { platform, functions, demoWorkers, chatModel, embeddingsModel, needsKey, exposesNode, isRicComing } = options;
-  const ownClient = isRicComing ? COMING_NOTICE : CLIENT_NOTICE;
+  const ownClient = isRicComing ? COMING_NOTICE : clientNotice();
   const { origin } = platform;
   const key = needsKey ? ` -H "Authorization: Bearer $LOCALAI_API_KEY"` : '';
   const post = (path: string, body: object) =>

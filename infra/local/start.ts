@@ -9,6 +9,8 @@ import { isLoopback, loopbackOnly, sizeLimited } from './front.ts';
 import { awsVariables, functionEnv } from './function-env.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { type LocalFunction, readFunctions } from './serverless-yml.ts';
+import { startProgress } from './setup/progress.js';
+import { NOT_BUILT } from './setup/ric-packages.js';
 
 /** `npm start`: builds the functions and serves them on this machine until it is told to stop. */
 
@@ -17,31 +19,29 @@ const READY_POLL_MS = 100;
 /** The demo workers' models. */
 const DEMO = { chat: 'ngram', embeddings: 'use-lite' };
 
-/**
- * What `bootstrap.js` has to tell: AWS's runtime client, which was being built while this script started, is there, or
- * could not be built. `undefined`: nothing is being built.
- */
-const ricBuild: Promise<boolean> | undefined =
-  process.env.RIC_IS_COMING === 'true'
-    ? new Promise((resolve) => {
-        process.on('message', (message: { isRicBuilt?: boolean }) => {
-          if (typeof message.isRicBuilt === 'boolean') resolve(message.isRicBuilt);
-        });
-      })
-    : undefined;
+/** What `bootstrap.js` has to tell of AWS's runtime client, which is built while this script runs. */
+interface RicBuilt {
+  isRicBuilt: boolean;
+  /** Since `npm start`. */
+  seconds: number;
+}
+
+const isRicComing = process.env.RIC_IS_COMING === 'true';
+
+const ricBuilt = new Promise<RicBuilt>((resolve) => {
+  if (isRicComing) process.on('message', (message) => resolve(message as RicBuilt));
+});
 
 const changeRuntime = async (platform: Platform) => {
-  const since = Date.now();
-  const isBuilt = await ricBuild;
-  if (isBuilt === undefined || stopping) return;
-  const seconds = Math.round((Date.now() - since) / 1000);
-  if (!isBuilt) {
-    console.log('aws-lambda-ric could not be built here: it goes on with our own small client.');
+  const { isRicBuilt, seconds } = await ricBuilt;
+  if (stopping) return;
+  if (!isRicBuilt) {
+    console.log(`aws-lambda-ric could not be built: functions stay on our own small client. ${NOT_BUILT} says why.`);
     return;
   }
   platform.useRuntime('ric');
   console.log(
-    `aws-lambda-ric, Lambda's own runtime client, is built (${seconds} s after the start): functions run on it now.`,
+    `aws-lambda-ric, Lambda's own runtime client, is built, ${seconds} s after the start: functions run on it now.`,
   );
 };
 
@@ -116,10 +116,17 @@ const start = async () => {
   const config = parseConfig(env);
   const port = portOf(env);
   const demo = !env.LOCALAI_WORKERS && !config.ssmPrefix;
+  const left = new Set(['bundling the functions', ...(demo ? ['starting the demo workers'] : []), 'first answer']);
+  const without = async <T>(what: string, under: Promise<T>): Promise<T> => {
+    const result = await under;
+    left.delete(what);
+    return result;
+  };
+  const done = startProgress(() => `Still to come: ${[...left].join(', ') || 'nothing'}`);
   const [workers, aws] = await Promise.all([
-    demo ? startDemoWorkers() : undefined,
+    demo ? without('starting the demo workers', startDemoWorkers()) : undefined,
     config.ssmPrefix || config.uploadBucket ? awsVariables(env) : {},
-    build(),
+    without('bundling the functions', build()),
   ]);
   if (workers) closers.push(workers.close);
 
@@ -146,7 +153,8 @@ const start = async () => {
   if (config.ssmPrefix) void runRegistrar(platform);
   void changeRuntime(platform);
 
-  await untilReady(platform);
+  await without('first answer', untilReady(platform));
+  done();
   if (stopping) return;
   const text = banner({
     platform,
@@ -156,9 +164,10 @@ const start = async () => {
     embeddingsModel: demo ? DEMO.embeddings : undefined,
     needsKey: config.apiKeys.length > 0,
     exposesNode: config.exposeNodeHeader,
-    isRicComing: ricBuild !== undefined && platform.runtime === 'client',
+    isRicComing,
   });
   console.log(text);
+  process.send?.('ready');
 };
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(0));

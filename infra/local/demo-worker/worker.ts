@@ -11,7 +11,8 @@ const server = createDemoServer({ id, engines });
 server.listen(Number(port), host, () => {
   const { port } = server.address() as AddressInfo;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  if (process.send) process.send({ url, models: engines.models, missing: engines.missing });
+  // Who started it may be gone by now; then the closing channel ends this process.
+  if (process.send) process.send({ url, models: engines.models, missing: engines.missing }, () => undefined);
   else console.log(`${id} serves ${engines.models.join(', ')} on ${url}`);
   engines.warm();
 });
