@@ -62,14 +62,26 @@ const alarm = (
   },
 });
 
+/**
+ * Fields of the registrar's `fleet` lines, and the metrics made of them. Services are those with `scale`, but for the
+ * last: it is every service that should have a healthy worker by now and has none.
+ */
+const fleetMetrics = /** @type {const} */ ({
+  healthy: 'healthy_workers',
+  awake: 'services_awake',
+  waking: 'services_waking',
+  asleep: 'services_asleep',
+  failed: 'services_failed',
+  unserved: 'services_unserved',
+});
+
 /** @param {Options} options */
 const filters = (options) => ({
-  HealthyWorkersMetric: countLines(
-    'RegistrarLogGroup',
-    '{ $.event = "fleet" }',
-    'healthy_workers',
-    '$.healthy',
-    options,
+  ...Object.fromEntries(
+    Object.entries(fleetMetrics).map(([field, metric]) => [
+      idOf(field, 'Metric'),
+      countLines('RegistrarLogGroup', '{ $.event = "fleet" }', metric, `$.${field}`, options),
+    ]),
   ),
   ...Object.fromEntries(
     urlFunctions.map((name) => [
@@ -91,17 +103,28 @@ const alarms = (options) => {
   const registrar = { FunctionName: ref('RegistrarLambdaFunction') };
   return {
     NoWorkerAlarm: alarm(options, {
-      about: 'The registrar finds no healthy worker.',
+      about: 'A service is wanted, should be up by now, and has no healthy worker. One that sleeps is not wanted.',
       metrics: [
-        metricOf('healthy', logNamespace(options), 'healthy_workers', {}, 'Maximum'),
-        result('healthy', 'healthy workers'),
+        metricOf('unserved', logNamespace(options), fleetMetrics.unserved, {}, 'Minimum'),
+        result('unserved', 'services without a worker'),
       ],
-      operator: 'LessThanThreshold',
-      threshold: 1,
+      operator: 'GreaterThanThreshold',
+      threshold: 0,
       minutes: [3, 3],
     }),
+    CannotWakeAlarm: alarm(options, {
+      about: 'A service cannot wake: GET /api/services and the registrar`s log say why. It is tried again on demand.',
+      metrics: [
+        metricOf('failed', logNamespace(options), fleetMetrics.failed, {}, 'Maximum'),
+        result('failed', 'services that cannot wake'),
+      ],
+      operator: 'GreaterThanThreshold',
+      threshold: 0,
+      minutes: [1, 1],
+    }),
     RegistrarAlarm: alarm(options, {
-      about: 'The registrar has not had one good run in five minutes; gateways serve the last fleet.',
+      // A run may take five minutes while something wakes, and counts when it begins.
+      about: 'The registrar has not had one good run in ten minutes; gateways serve the last fleet.',
       metrics: [
         metricOf('runs', 'AWS/Lambda', 'Invocations', registrar, 'Sum', 300),
         metricOf('errors', 'AWS/Lambda', 'Errors', registrar, 'Sum', 300),
@@ -109,7 +132,7 @@ const alarms = (options) => {
       ],
       operator: 'LessThanThreshold',
       threshold: 1,
-      minutes: [1, 1],
+      minutes: [2, 2],
       missing: 'breaching',
     }),
     ErrorRateAlarm: alarm(options, {

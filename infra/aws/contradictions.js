@@ -5,7 +5,7 @@
  * @param {Options} options
  * @returns {[name: string, isOfUse: boolean, needs: string][]}
  */
-const dependents = ({ network, workers, uploads, edge, alarms, s3Endpoint }) => {
+const dependents = ({ network, workers, workerScaleToZero, uploads, edge, alarms, s3Endpoint }) => {
   const inVpc = network !== 'none';
   const vpcNeeds = 'network=endpoints or network=own';
   const stackEndpoint = uploads && network === 'endpoints' && s3Endpoint === 'stack';
@@ -15,6 +15,7 @@ const dependents = ({ network, workers, uploads, edge, alarms, s3Endpoint }) => 
     ['workerTargets', inVpc, vpcNeeds],
     ['endpointSecurityGroupId', network === 'own', 'network=own'],
     ['workerSubnetIds', workers, 'workers=on'],
+    ['workerModelNames', workers && workerScaleToZero, 'workers=on and workerScaleToZero=on'],
     ['routeTableIds', stackEndpoint, 'uploads=on, network=endpoints and s3Endpoint=stack'],
     ['s3PrefixListId', uploads && inVpc, `uploads=on and ${vpcNeeds}`],
     ['edgeDomain', edge, 'edge=on'],
@@ -24,7 +25,17 @@ const dependents = ({ network, workers, uploads, edge, alarms, s3Endpoint }) => 
 
 /** What AWS would refuse or what would not work, told before anything is made. @param {Options} options */
 const impossible = (options) => {
-  const { network, workers, vpcId, subnetIds, workerTargets, edgeDomain, edgeCertificateArn } = options;
+  const {
+    network,
+    workers,
+    workerScaleToZero,
+    workerModelNames,
+    vpcId,
+    subnetIds,
+    workerTargets,
+    edgeDomain,
+    edgeCertificateArn,
+  } = options;
   const { uploads, routeTableIds, s3PrefixListId, endpointSecurityGroupId, s3Endpoint } = options;
   if (workers && network === 'none') return 'workers=on needs network=endpoints or network=own: workers are private';
   if (network !== 'none' && (!vpcId || subnetIds.length === 0)) return `network=${network} needs vpcId and subnetIds`;
@@ -41,6 +52,15 @@ const impossible = (options) => {
   }
   if (uploads && network === 'endpoints' && s3Endpoint === 'stack' && routeTableIds.length === 0) {
     return 'uploads=on needs routeTableIds, the subnets`, for an endpoint of S3; or s3Endpoint=own where they lead to one already';
+  }
+  const unnamed = workerModelNames.find((name) => /[/@]/.test(name));
+  if (workers && workerScaleToZero && unnamed) {
+    return `workerModelNames must say what requests call "${unnamed}": while the service sleeps, nobody else does`;
+  }
+  if (workers && workerScaleToZero && options.workerCount < 1)
+    return 'workerCount must be at least 1 for a service that wakes';
+  if (workers && workerScaleToZero && (options.workerIdleMinutes < 1 || options.workerWakeMinutes < 1)) {
+    return 'workerIdleMinutes and workerWakeMinutes must be at least 1';
   }
   if (Boolean(edgeDomain) !== Boolean(edgeCertificateArn)) return 'edgeDomain and edgeCertificateArn go together';
   return undefined;

@@ -76,6 +76,18 @@ export const dashboard = ({ name: stack }, namespace, logNamespace) => {
       [logNamespace, 'healthy_workers', { stat: 'Maximum', label: 'healthy workers' }],
       [logNamespace, 'ssm_throttled', { stat: 'Sum', label: 'throttled reads', yAxis: 'right' }],
     ]),
+    graph(
+      'Services asleep, waking, awake',
+      ['awake', 'waking', 'asleep', 'failed'].map((state) => [
+        logNamespace,
+        `services_${state}`,
+        { stat: 'Maximum', label: state },
+      ]),
+      { stacked: true },
+    ),
+    graph('Services that want a worker and have none', [
+      [logNamespace, 'services_unserved', { stat: 'Maximum', label: 'without a worker' }],
+    ]),
     graph('Environments at once', byFunction('ConcurrentExecutions', 'Maximum')),
     graph('Requests Lambda turned away', byFunction('Throttles', 'Sum')),
     graph('The registrar', [

@@ -4,7 +4,8 @@ import { uploadStatements } from './uploads.js';
 
 /** @typedef {import('./options.js').Options} Options */
 
-const settings = ['expose-node-header', 'api-keys', 'admin-keys', 'worker-keys', 'aliases'];
+/** Below `runtime/`: what a gateway reads. */
+const configuration = ['expose-node-header', 'api-keys', 'admin-keys', 'worker-keys', 'aliases', 'fleet/*', 'wake/*'];
 
 /** Its own log group only; osls creates the group, so that no function needs to. @param {string} name */
 const writeLogs = (name) => ({
@@ -57,26 +58,37 @@ const attachToVpc = ({ network, name: stack }, name) =>
         },
       ];
 
-/** One `GetParameters` with fixed names: refused as a whole when one of them is. @param {Options} options */
-const readConfiguration = ({ prefix }) => ({
+/** @param {Options} options @param {string} action @param {string[]} names below `runtime/` */
+const onParameters = ({ prefix }, action, names) => ({
   Effect: 'Allow',
-  Action: 'ssm:GetParameters',
-  Resource: [...settings, 'fleet/*'].map((name) => arn('ssm', `parameter${prefix}/runtime/${name}`)),
+  Action: action,
+  Resource: names.map((name) => arn('ssm', `parameter${prefix}/runtime/${name}`)),
 });
 
+/**
+ * One `GetParameters` with fixed names: refused as a whole when one of them is. What a gateway writes is when a service
+ * was wanted, and nothing else: how many tasks that makes is the registrar's to say.
+ * @param {Options} options
+ */
+const gateway = (options) => [
+  onParameters(options, 'ssm:GetParameters', configuration),
+  onParameters(options, 'ssm:PutParameter', ['wake/*']),
+];
+
 /** @param {Options} options */
-const registrar = ({ prefix, clusters }) => [
+const registrar = (options) => [
   {
     Effect: 'Allow',
     Action: 'ssm:GetParametersByPath',
-    Resource: [arn('ssm', `parameter${prefix}/services`), arn('ssm', `parameter${prefix}/services/*`)],
+    Resource: ['services', 'services/*'].map((name) => arn('ssm', `parameter${options.prefix}/${name}`)),
   },
-  {
-    Effect: 'Allow',
-    Action: 'ssm:GetParameters',
-    Resource: ['fleet/*', 'worker-keys'].map((name) => arn('ssm', `parameter${prefix}/runtime/${name}`)),
-  },
-  { Effect: 'Allow', Action: 'ssm:PutParameter', Resource: arn('ssm', `parameter${prefix}/runtime/fleet/*`) },
+  onParameters(options, 'ssm:GetParameters', ['fleet/*', 'worker-keys', 'wake/*', 'scale/*']),
+  onParameters(options, 'ssm:PutParameter', ['fleet/*', 'scale/*']),
+  ...onClusters(options),
+];
+
+/** ECS, in these clusters and no other. @param {Options} options */
+const onClusters = ({ clusters }) => [
   ...(clusters.length === 0
     ? []
     : [
@@ -91,6 +103,12 @@ const registrar = ({ prefix, clusters }) => [
           Effect: 'Allow',
           Action: 'ecs:DescribeTasks',
           Resource: clusters.map((cluster) => arn('ecs', `task/${cluster}/*`)),
+        },
+        {
+          Effect: 'Allow',
+          // The count is all it changes; IAM has no condition that says so.
+          Action: ['ecs:DescribeServices', 'ecs:UpdateService'],
+          Resource: clusters.map((cluster) => arn('ecs', `service/${cluster}/*`)),
         },
       ]),
 ];
@@ -114,9 +132,7 @@ const role = (name, statements) => ({
 export const iam = (options) => {
   const roleOf = (/** @type {string} */ name, /** @type {object[]} */ own) =>
     role(name, [...own, ...decrypt(options), ...attachToVpc(options, name)]);
-  const readers = urlFunctions.map((name) =>
-    roleOf(name, [readConfiguration(options), ...uploadStatements(options, name)]),
-  );
+  const readers = urlFunctions.map((name) => roleOf(name, [...gateway(options), ...uploadStatements(options, name)]));
   const writer = roleOf('registrar', registrar(options));
   return { Resources: Object.assign({}, ...readers, writer) };
 };

@@ -20,6 +20,8 @@ const choices = {
 const numbers = /** @type {const} */ ([
   'workerPort',
   'workerCount',
+  'workerIdleMinutes',
+  'workerWakeMinutes',
   'workerMaxInstances',
   'workerConcurrency',
   'workerCpu',
@@ -42,7 +44,7 @@ const list = (text) =>
  *   network: 'none' | 'endpoints' | 'own', vpcId: string, subnetIds: string[], endpointSecurityGroupId: string,
  *   workerTargets: import('./targets.js').Target[], clusters: string[], kmsKeyArn: string,
  *   workers: boolean, workerScaleToZero: boolean, workerSubnetIds: string[],
- *   workerInstanceType: string, workerImage: string, workerModels: string[], haproxyImage: string,
+ *   workerInstanceType: string, workerImage: string, workerModels: string[], workerModelNames: string[], haproxyImage: string,
  *   uploads: boolean, corsOrigins: string[], routeTableIds: string[], s3PrefixListId: string,
  *   s3Endpoint: 'stack' | 'own',
  *   alarms: boolean, alarmTopicArn: string,
@@ -91,6 +93,8 @@ export const readOptions = (params, { service, stage }) => {
   );
   const subnetIds = list(text('subnetIds'));
   const workerSubnetIds = list(text('workerSubnetIds'));
+  const workerModels = list(text('workerModels'));
+  const workerModelNames = list(text('workerModelNames'));
   /** @type {Options} */
   const options = {
     ...numeric,
@@ -114,7 +118,8 @@ export const readOptions = (params, { service, stage }) => {
     workerSubnetIds: workerSubnetIds.length ? workerSubnetIds : subnetIds,
     workerInstanceType: text('workerInstanceType'),
     workerImage: text('workerImage'),
-    workerModels: list(text('workerModels')),
+    workerModels,
+    workerModelNames: workerModelNames.length ? workerModelNames : workerModels,
     haproxyImage: text('haproxyImage'),
     uploads: text('uploads') === 'on',
     corsOrigins: list(text('corsOrigins')),

@@ -93,6 +93,16 @@ export const workers = (options) => {
             port: options.workerPort,
             engine: 'localai',
             load: 'haproxy',
+            ...(options.workerScaleToZero && {
+              // While it sleeps, nobody else could say what it would serve.
+              models: options.workerModelNames,
+              scale: {
+                min: 0,
+                max: options.workerCount,
+                idleMinutes: options.workerIdleMinutes,
+                wakeMinutes: options.workerWakeMinutes,
+              },
+            }),
           }),
           Description: 'Where the registrar finds the workers of this stack',
         },

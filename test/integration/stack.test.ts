@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import type { Endpoint } from '../../lib/endpoints/endpoint.ts';
 import type { Family } from '../../lib/endpoints/family.ts';
 import { endpoints } from '../../lib/endpoints/index.ts';
+import { parseService } from '../../lib/registrar/services.ts';
 import { circularResources, pathMatches, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
 import { spellings } from '../support/contract-paths.ts';
 import { resourceText, statementsOf } from '../support/iam.ts';
@@ -268,6 +269,19 @@ describe('the workers', () => {
     expect(group).not.toHaveProperty('DesiredCapacity');
   });
 
+  test('sleep until somebody asks for one of their models, which their parameter names', () => {
+    const { Value } = propertiesOf(templateOf('with network, workers and uploads'), 'WorkersServiceParameter');
+    const service = parseService(Value ?? '');
+    expect(service).toMatchObject({
+      cluster: 'localai-gateway-dev-workers',
+      service: 'localai',
+      engine: 'localai',
+      load: 'haproxy',
+      models: ['qwen3-0.6b'],
+    });
+    expect(JSON.parse(Value ?? '')).toHaveProperty('scale', { min: 0, max: 1, idleMinutes: 15, wakeMinutes: 40 });
+  });
+
   test('nothing of the gateway waits for them', () => {
     const { Resources } = templateOf('with network, workers and uploads');
     const isWorkers = (id: string) => id.startsWith('Workers') && id !== 'WorkersSecurityGroup';
@@ -297,7 +311,24 @@ describe('the registrar', () => {
     expect(propertiesOf(template, 'WorkersCluster')).toHaveProperty('ClusterName', 'localai-gateway-dev-workers');
   });
 
-  test('may write the fleet and nothing else, and look into its clusters only', () => {
+  test('runs when a gateway wants what sleeps, and has time to see it wake', () => {
+    const template = templateOf('with network, workers and uploads');
+    expect(propertiesOf(template, 'RegistrarWakeRule')).toMatchObject({
+      EventPattern: {
+        source: ['aws.ssm'],
+        'detail-type': ['Parameter Store Change'],
+        detail: { name: [{ prefix: '/localai-gateway/dev/runtime/wake/' }], operation: ['Create', 'Update'] },
+      },
+      Targets: [{ Arn: { 'Fn::GetAtt': ['RegistrarLambdaFunction', 'Arn'] } }],
+    });
+    for (const rule of ['RegistrarTaskRule', 'RegistrarWakeRule']) {
+      expect(propertiesOf(template, `${rule}Permission`)).toHaveProperty('SourceArn', { 'Fn::GetAtt': [rule, 'Arn'] });
+    }
+    expect(propertiesOf(template, 'RegistrarLambdaFunction')).toHaveProperty('Timeout', 300);
+    expect(JSON.stringify(templateOf('as it is'))).not.toMatch(/RegistrarWakeRule|ecs:/);
+  });
+
+  test('may write the fleet and what it remembers, and look into its clusters and count there only', () => {
     const statements = statementsOf(templateOf('own workers, behind their own NAT')).filter(
       ({ role }) => role === 'RegistrarRole',
     );
@@ -306,16 +337,28 @@ describe('the registrar', () => {
     const arn = (resource: string) => ({
       'Fn::Sub': `arn:\${AWS::Partition}:${resource.replace(':', `:\${AWS::Region}:\${AWS::AccountId}:`)}`,
     });
-    expect(resourcesOf('ssm:PutParameter')).toEqual([arn('ssm:parameter/localai-gateway/dev/runtime/fleet/*')]);
+    expect(resourcesOf('ssm:PutParameter')).toEqual(
+      ['fleet', 'scale'].map((name) => arn(`ssm:parameter/localai-gateway/dev/runtime/${name}/*`)),
+    );
     expect(resourcesOf('ecs:DescribeTasks')).toEqual([arn('ecs:task/llm/*'), arn('ecs:task/speech/*')]);
+    for (const action of ['ecs:DescribeServices', 'ecs:UpdateService']) {
+      expect(resourcesOf(action)).toEqual([arn('ecs:service/llm/*'), arn('ecs:service/speech/*')]);
+    }
     expect(statements.find(({ Action }) => Action === 'ecs:ListTasks')?.Condition).toEqual({
       ArnEquals: { 'ecs:cluster': [arn('ecs:cluster/llm'), arn('ecs:cluster/speech')] },
     });
   });
 
-  test('nobody else writes parameters or asks ECS', () => {
-    for (const { role, Action } of statementsOf(templateOf('with network, workers and uploads'))) {
-      if (role !== 'RegistrarRole') expect([Action].flat().join()).not.toMatch(/ssm:Put|ecs:/);
+  test('nobody else asks ECS, or writes more than that a service is wanted', () => {
+    for (const { role, Action, Resource } of statementsOf(templateOf('with network, workers and uploads'))) {
+      if (role === 'RegistrarRole') continue;
+      expect([Action].flat().join()).not.toContain('ecs:');
+      if ([Action].flat().includes('ssm:PutParameter')) {
+        expect([Action, [Resource].flat().map(resourceText)]).toEqual([
+          'ssm:PutParameter',
+          ['ssm:parameter/localai-gateway/dev/runtime/wake/*'],
+        ]);
+      }
     }
   });
 });

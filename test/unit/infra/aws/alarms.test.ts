@@ -29,7 +29,16 @@ const kept = new Set(
     Metrics.flatMap(({ Name }) => Dimensions.map((set) => `${Name}|${set.join()}`)),
   ),
 );
-const fromLogs = new Set(['healthy_workers|', 'ssm_throttled|']);
+/** Counted from log lines, by the name of the log group: metric -> field. */
+const filters = Object.values(
+  watch(readOptions(readParams(), { service: 'localai-gateway', stage: 'dev' })).Resources ?? {},
+)
+  .filter(({ Type }: { Type?: string }) => Type === 'AWS::Logs::MetricFilter')
+  .flatMap(({ Properties }: { Properties?: Filter }) => Properties?.MetricTransformations ?? []);
+const fromLogs = new Set(filters.map(({ MetricName }) => `${MetricName}|`));
+interface Filter {
+  readonly MetricTransformations: readonly { readonly MetricName: string; readonly MetricValue: string }[];
+}
 
 interface Properties {
   readonly DashboardBody?: { 'Fn::Sub': string };
@@ -82,6 +91,7 @@ describe('alarms and dashboard', () => {
       'each node',
       'dialect',
       'SSM',
+      'asleep, waking, awake',
     ]) {
       expect(titles).toContain(topic);
     }

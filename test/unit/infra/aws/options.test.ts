@@ -52,6 +52,11 @@ describe('parameters of a deployment', () => {
     ],
     [s3, 's3PrefixListId has no effect'],
     [{ workerSubnetIds: 'subnet-0000000a' }, 'without workers=on'],
+    [{ workerModelNames: 'm' }, 'without workers=on'],
+    [{ network: 'endpoints', ...vpc, workers: 'on', workerScaleToZero: 'off', workerModelNames: 'm' }, 'no effect'],
+    [{ network: 'endpoints', ...vpc, workers: 'on', workerModels: 'a, huggingface://b/c' }, '"huggingface://b/c"'],
+    [{ network: 'endpoints', ...vpc, workers: 'on', workerCount: 0 }, 'workerCount must be at least 1'],
+    [{ network: 'endpoints', ...vpc, workers: 'on', workerIdleMinutes: 0 }, 'workerIdleMinutes'],
     [{ edge: 'off', edgeDomain: 'llm.example.org', edgeCertificateArn: 'arn' }, 'without edge=on'],
     [{ alarms: 'off', alarmTopicArn: 'arn' }, 'without alarms=on'],
     [{ workers: 'on' }, 'workers=on needs network=endpoints or network=own'],
@@ -69,6 +74,14 @@ describe('parameters of a deployment', () => {
     [
       'with endpoints of the team, and S3',
       { network: 'own', ...vpc, ...targets, ...s3, endpointSecurityGroupId: 'sg-00000000' },
+    ],
+    [
+      'models by their addresses, and what requests call them',
+      { network: 'endpoints', ...vpc, workers: 'on', workerModels: 'oci://b/c', workerModelNames: 'c' },
+    ],
+    [
+      'models by their addresses, where no worker sleeps',
+      { network: 'endpoints', ...vpc, workers: 'on', workerScaleToZero: 'off', workerModels: 'oci://b/c' },
     ],
     ['its own workers beside those of the team', { network: 'endpoints', ...vpc, ...targets, workers: 'on' }],
   ])('%s: nothing is missing', (_, given) => {
