@@ -4,11 +4,15 @@ type Body = Readonly<Record<string, unknown>>;
 
 const isObject = (value: unknown): value is Body => typeof value === 'object' && value !== null;
 
+/** Claude Code's first line for Anthropic's billing is another one each time: it says nothing of the conversation. */
+const isBilling = (text: string) => text.startsWith('x-anthropic-billing-header');
+
 /** @returns the text of a message's content: a string, or a list of typed parts, as all three dialects write it. */
 const textOf = (content: unknown): string => {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
-  return content.map((part) => (isObject(part) && typeof part.text === 'string' ? part.text : '')).join('');
+  const texts = content.map((part) => (isObject(part) && typeof part.text === 'string' ? part.text : ''));
+  return texts.filter((text) => !isBilling(text)).join('');
 };
 
 const roleIs = (role: string) => (message: unknown) => isObject(message) && message.role === role;

@@ -3,6 +3,7 @@ import {
   contentOf,
   imagePart,
   type Part,
+  settled,
   type ToolResult,
   textPart,
   toolCall,
@@ -98,23 +99,23 @@ const assistant = (content: unknown, at: string): Fields => {
 /** Claude Code's first line: meant for Anthropic's billing, and another one each time, so that no prefix is cached. */
 const isBilling = (text: string) => text.startsWith('x-anthropic-billing-header');
 
-/** @returns the system prompt's texts. */
-const systemTexts = (system: unknown, at: string): readonly string[] =>
-  partsOf(system, at).flatMap((part) => (part.type === 'text' && !isBilling(part.text) ? [part.text] : []));
+const systemMessages = (system: unknown, at: string): Fields[] => {
+  const texts = partsOf(system, at).flatMap((part) =>
+    part.type === 'text' && !isBilling(part.text) ? [part.text] : [],
+  );
+  return texts.length === 0 ? [] : [{ role: 'system', content: texts.join('\n\n') }];
+};
 
 /** @param body of a Messages request. @returns its conversation as chat messages. @throws {UntranslatableError} */
 export const messagesOf = ({ system, messages }: Fields): readonly Fields[] => {
   if (!Array.isArray(messages)) throw new UntranslatableError('messages', 'must be an array.');
-  const opening = [...systemTexts(system, 'system')];
-  const rest: Fields[] = [];
+  const out: Fields[] = systemMessages(system, 'system');
   for (const [i, message] of messages.entries()) {
     const { role, content } = objectOf(message);
     const at = `messages[${i}].content`;
-    if (role === 'assistant') rest.push(assistant(content, at));
-    else if (role !== 'system') rest.push(...userMessages(content, at));
-    // Templates take one system message, at the beginning; later ones stay where they are.
-    else if (rest.length === 0) opening.push(...systemTexts(content, at));
-    else rest.push({ role: 'system', content: systemTexts(content, at).join('\n') });
+    if (role === 'assistant') out.push(assistant(content, at));
+    else if (role === 'system') out.push(...systemMessages(content, at));
+    else out.push(...userMessages(content, at));
   }
-  return opening.length === 0 ? rest : [{ role: 'system', content: opening.join('\n\n') }, ...rest];
+  return settled(out);
 };

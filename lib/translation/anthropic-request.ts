@@ -47,7 +47,10 @@ const formatOf = (format: unknown): Fields => {
 };
 
 /** @returns whether the client wants no thinking in the answer. */
-export const isThoughtless = ({ thinking }: Fields): boolean => objectOf(thinking).type === 'disabled';
+export const isThoughtless = ({ thinking }: Fields): boolean => {
+  const { type, display } = objectOf(thinking);
+  return type === 'disabled' || display === 'omitted';
+};
 
 const thinkingOf = ({ thinking, output_config: output }: Fields, engine: string): Fields => {
   const { type, budget_tokens: budget } = objectOf(thinking);

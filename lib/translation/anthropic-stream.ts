@@ -1,4 +1,12 @@
-import { callPrefix, messageId, modelOf, signatureOf, stopFields, usageFields } from './anthropic-answer.ts';
+import {
+  callPrefix,
+  countFields,
+  emptyMessage,
+  messageId,
+  signatureOf,
+  stopFields,
+  toolUse,
+} from './anthropic-answer.ts';
 import { isThoughtless } from './anthropic-request.ts';
 import { type Block, type Blocks, createBlocks } from './blocks.ts';
 import { choiceOf, type FinishReason, noUsage, type Usage, usageOf } from './chat.ts';
@@ -10,8 +18,10 @@ const frame = (type: string, rest: Fields = {}): string =>
 const PING = frame('ping');
 
 const openingOf = ({ kind, id, name }: Block): Fields => {
-  if (kind === 'call') return { type: 'tool_use', id, name, input: {} };
-  return kind === 'reasoning' ? { type: 'thinking', thinking: '', signature: '' } : { type: 'text', text: '' };
+  if (kind === 'call') return toolUse(id, name);
+  return kind === 'reasoning'
+    ? { type: 'thinking', thinking: '', signature: '' }
+    : { type: 'text', text: '', citations: null };
 };
 
 /** What a delta is called, and the field that its text is in. */
@@ -30,6 +40,7 @@ export const anthropicStream = (asked: Asked): StreamTranslation => {
   let usage: Usage | undefined;
   let finishReason: FinishReason | undefined;
   let stopSequence: string | undefined;
+  let hasRefused = false;
   let isOver = false;
 
   const take = (): string => {
@@ -56,17 +67,7 @@ export const anthropicStream = (asked: Asked): StreamTranslation => {
 
   const begin = (event: Fields): Blocks => {
     id = messageId(event, asked);
-    const message = {
-      id,
-      type: 'message',
-      role: 'assistant',
-      model: modelOf(event, asked),
-      content: [],
-      stop_reason: null,
-      stop_sequence: null,
-      usage: usageFields({ ...(usage ?? noUsage), completionTokens: 0 }),
-    };
-    out += frame('message_start', { message }) + PING;
+    out += frame('message_start', { message: emptyMessage(event, usage ?? noUsage, asked) }) + PING;
     return createBlocks(listener, callPrefix(id));
   };
 
@@ -75,8 +76,8 @@ export const anthropicStream = (asked: Asked): StreamTranslation => {
     isOver = true;
     blocks ??= begin({});
     blocks.close();
-    const delta = stopFields({ finishReason, stopSequence, hasCalls: blocks.hasCalls }, asked);
-    out += frame('message_delta', { delta, usage: usageFields(usage ?? noUsage) }) + frame('message_stop');
+    const delta = stopFields({ finishReason, stopSequence, hasCalls: blocks.hasCalls, hasRefused }, asked);
+    out += frame('message_delta', { delta, usage: countFields(usage ?? noUsage) }) + frame('message_stop');
   };
 
   return {
@@ -88,6 +89,7 @@ export const anthropicStream = (asked: Asked): StreamTranslation => {
       if (choice) {
         const { said } = choice;
         blocks.push(isThoughtless(asked.body) ? { ...said, reasoning: '' } : said);
+        hasRefused ||= said.refusal !== '';
         finishReason ??= choice.finishReason;
         stopSequence ??= choice.stopSequence;
       }

@@ -1,8 +1,8 @@
 import { createParser } from 'eventsource-parser';
 import type { ChunkReader } from '../upstream/chunk-reader.ts';
-import { asChunk, errorIn, type WorkerError } from './chat.ts';
+import { asChunk, errorIn, hasGivenUp, type WorkerError } from './chat.ts';
 import { isObject, objectOf, parseJson } from './fields.ts';
-import type { Asked, StreamTranslation, Translation } from './translation.ts';
+import type { Asked, Fields, StreamTranslation, Translation } from './translation.ts';
 
 /** A worker's stream in the client's events. */
 export interface CarriedStream extends ChunkReader {
@@ -19,6 +19,14 @@ const NOTHING = new Uint8Array(0);
 /** Characters; a picture in base64 may be one. */
 const LONGEST_EVENT = 32 * 1024 * 1024;
 const OWN_WORDS = 'The worker reported an error.';
+const GIVEN_UP = 'The worker gave the request up.';
+
+/** An error may come in an event that has choices as well, and a finish that says no more than that it is one. */
+const wrongIn = (event: Fields, clean: Clean): WorkerError | undefined => {
+  if (!Array.isArray(event.choices)) return errorIn(clean(event));
+  if (event.error) return errorIn(clean({ error: event.error }));
+  return hasGivenUp(event) ? { status: undefined, message: GIVEN_UP } : undefined;
+};
 
 /** The worker's events, read from its bytes, and what the translation makes of them. */
 const createReading = (translation: StreamTranslation, clean: Clean) => {
@@ -37,7 +45,7 @@ const createReading = (translation: StreamTranslation, clean: Clean) => {
       return;
     }
     const event = parseJson(data);
-    const wrong = isObject(event) && !Array.isArray(event.choices) ? errorIn(clean(event)) : undefined;
+    const wrong = isObject(event) ? wrongIn(event, clean) : undefined;
     if (wrong) {
       hasFailed = true;
       // However the bytes came: what stands before it in the same piece has been said.
@@ -153,7 +161,7 @@ export interface Carried {
 
 const completionIn = (answer: Buffer) => {
   const value = parseJson(answer.toString());
-  if (!isObject(value)) throw new TypeError('no object');
+  if (!isObject(value) || hasGivenUp(value)) throw new TypeError('no answer');
   return value;
 };
 

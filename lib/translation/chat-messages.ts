@@ -66,6 +66,55 @@ export const assistantMessage = ({ reasoning, parts, calls }: Turn): Fields => (
   ...(calls.length > 0 && { tool_calls: calls }),
 });
 
+const partsIn = (content: unknown): readonly Part[] =>
+  typeof content === 'string' ? [textPart(content)] : (content as readonly Part[]);
+
+const joined = (one: unknown, other: unknown): unknown => {
+  if (one === '') return other;
+  if (other === '') return one;
+  return typeof one === 'string' && typeof other === 'string'
+    ? `${one}\n\n${other}`
+    : [...partsIn(one), ...partsIn(other)];
+};
+
+/** Claude Code writes its own asides so, and models know it from there. */
+const asAside = (text: string) => `<system-reminder>\n${text}\n</system-reminder>`;
+
+/** Systems have text only: pictures are the user's. */
+const systemMessages = ({ content }: Fields, isLate: boolean): readonly Fields[] => {
+  const parts = partsIn(content);
+  const text = contentOf(parts.filter(isText)) as string;
+  const pictures = parts.filter((part) => !isText(part));
+  const said = isLate ? { role: 'user', content: text && asAside(text) } : { role: 'system', content: text };
+  return pictures.length > 0 ? [said, { role: 'user', content: pictures }] : [said];
+};
+
+/**
+ * As chat templates want it: many take one system message, the first (Qwen's since 3.5 refuse another one), and users who
+ * do not speak twice in a row (Gemma's, Mistral's). What the system says later is told to the model where it stands, by the
+ * user: moved to the beginning it would be another prefix, of which nothing is cached.
+ */
+export const settled = (messages: readonly Fields[]): readonly Fields[] => {
+  const out: Fields[] = [];
+  const add = (message: Fields) => {
+    const { role, content } = message;
+    const last = out.at(-1);
+    if (last && last.role === role && (role === 'system' || role === 'user')) {
+      out[out.length - 1] = { role, content: joined(last.content, content) };
+    } else out.push(message);
+  };
+  for (const message of messages) {
+    if (message.role !== 'system') add(message);
+    else
+      for (const one of systemMessages(
+        message,
+        out.some(({ role }) => role !== 'system'),
+      ))
+        add(one);
+  }
+  return out;
+};
+
 export const toolCall = (id: string, name: string, args: string): Fields => ({
   id,
   type: 'function',

@@ -103,6 +103,12 @@ export const choiceOf = ({ choices }: Fields): Choice | undefined => {
   };
 };
 
+const GIVEN_UP: ReadonlySet<unknown> = new Set(['error', 'abort']);
+
+/** @returns whether the worker has ended it before the model did (vLLM, SGLang: `abort`; routers: `error`). */
+export const hasGivenUp = ({ choices }: Fields): boolean =>
+  listOf(choices).some((choice) => GIVEN_UP.has(objectOf(choice).finish_reason));
+
 /** Named tool choices end with `stop` on some engines: what was said counts. */
 export const finishOf = (reason: FinishReason | undefined, hasCalls: boolean): FinishReason =>
   hasCalls && (reason === undefined || reason === 'stop') ? 'tool_calls' : (reason ?? 'stop');
@@ -129,6 +135,16 @@ const OVERFLOW =
 /** Clients that can shorten a conversation look for these words (Anthropic's own). */
 const TOO_LONG = 'prompt is too long';
 
+/** What an error without a number says of its status. */
+const STATUSES: ReadonlyMap<unknown, number> = new Map([
+  ['invalid_request_error', 400],
+  ['BadRequestError', 400],
+  ['authentication_error', 401],
+  ['not_found_error', 404],
+  ['rate_limit_error', 429],
+  ['overloaded_error', 529],
+]);
+
 /**
  * @param value a worker's error body, or an event that is one: OpenAI's, vLLM's older one, FastAPI's `detail`.
  * @returns `undefined` where it is none.
@@ -141,5 +157,5 @@ export const errorIn = (value: unknown): WorkerError | undefined => {
   const said = [body.code, status, code].map(numberOf).find((n) => n !== undefined && n >= 400 && n <= 599);
   const text = textOf(error) ?? textOf(message) ?? (isObject(error) ? OWN_WORDS : JSON.stringify(error));
   const isTooLong = [text, code, type].some((words) => typeof words === 'string' && OVERFLOW.test(words));
-  return { status: said, message: isTooLong ? `${TOO_LONG}: ${text}` : text };
+  return { status: said ?? STATUSES.get(type ?? body.type), message: isTooLong ? `${TOO_LONG}: ${text}` : text };
 };

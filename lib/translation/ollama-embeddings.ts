@@ -1,5 +1,5 @@
 import { noUsage, usageOf } from './chat.ts';
-import { listOf, numberOf, objectOf, only } from './fields.ts';
+import { listOf, numberOf, objectOf, only, textOf } from './fields.ts';
 import type { Asked, Fields, Translation } from './translation.ts';
 
 const NS_PER_MS = 1e6;
@@ -12,6 +12,16 @@ const request = ({ body, servedModel, operation, engine }: Asked): Fields => ({
   // Ollama cuts what is too long, unless it is told not to; vLLM does when it is told to.
   ...(engine === 'vllm' && body.truncate !== false && { truncate_prompt_tokens: -1 }),
 });
+
+/** Without a text Ollama loads the model, which workers have done. */
+const own = ({ body, operation, requestedModel }: Asked): string | undefined => {
+  const isOld = operation === 'ollama_embeddings';
+  const given = isOld ? body.prompt : body.input;
+  if (textOf(given) !== undefined || (Array.isArray(given) ? given.length > 0 : given && typeof given !== 'string')) {
+    return undefined;
+  }
+  return JSON.stringify(isOld ? { embedding: [] } : { model: requestedModel ?? '', embeddings: [] });
+};
 
 /** Servers may answer in any order: each says which input it is of. */
 const vectorsOf = ({ data }: Fields): readonly unknown[] => {
@@ -41,4 +51,4 @@ const response = (answer: Fields, { operation, requestedModel, startedAt, now }:
  * Ollama's `embed` and `embeddings` on OpenAI's embeddings.
  * Source: Ollama `docs/api.md`; OpenAI API reference, "Create embeddings".
  */
-export const translation: Translation = { request, response };
+export const translation: Translation = { request, own, response };

@@ -4,6 +4,7 @@ import {
   imagePart,
   jsonSchemaFormat,
   type Part,
+  settled,
   textPart,
   toolCall,
   toolMessages,
@@ -62,6 +63,9 @@ const createCalls = () => {
   };
 };
 
+/** Ollama does not mind how it is written. */
+const roleOf = (message: unknown): string => (textOf(objectOf(message).role) ?? 'user').toLowerCase();
+
 /** @returns Ollama's messages as chat messages. @throws {UntranslatableError} */
 const messagesOf = (given: unknown): readonly Fields[] => {
   if (given !== undefined && given !== null && !Array.isArray(given)) {
@@ -73,7 +77,7 @@ const messagesOf = (given: unknown): readonly Fields[] => {
   for (let i = 0; i < messages.length; i += 1) {
     const message = objectOf(messages[i]);
     const at = `messages[${i}]`;
-    const role = typeof message.role === 'string' ? message.role.toLowerCase() : 'user';
+    const role = roleOf(message);
     if (role === 'assistant') {
       const asked = listOf(message.tool_calls).map((call, n) => {
         const { id, function: called } = objectOf(call);
@@ -88,7 +92,7 @@ const messagesOf = (given: unknown): readonly Fields[] => {
     } else if (role === 'tool') {
       // The results of parallel calls stand together.
       const results = [];
-      for (; i < messages.length && objectOf(messages[i]).role === 'tool'; i += 1) {
+      for (; i < messages.length && roleOf(messages[i]) === 'tool'; i += 1) {
         const result = objectOf(messages[i]);
         const callId = calls.answer(result, `call_${i}`);
         results.push({ callId, parts: partsOf(result, `messages[${i}]`), isError: false });
@@ -97,7 +101,7 @@ const messagesOf = (given: unknown): readonly Fields[] => {
       out.push(...toolMessages(results));
     } else out.push({ role, content: contentOf(partsOf(message, at)) });
   }
-  return out;
+  return settled(out);
 };
 
 /** Sampling that chat completions call the same; llama.cpp and vLLM read those that OpenAI does not have. */

@@ -1,6 +1,6 @@
 import type { Block } from './blocks.ts';
 import { type FinishReason, noUsage, type Usage } from './chat.ts';
-import { argumentsOf, listOf, objectOf, textOf } from './fields.ts';
+import { argumentsOf, listOf, objectOf, only, textOf } from './fields.ts';
 import { seal } from './responses-input.ts';
 import type { ClientTool } from './responses-request.ts';
 import type { Asked, Fields } from './translation.ts';
@@ -19,7 +19,7 @@ type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
 
 const usageFields = (usage: Usage = noUsage): Fields => ({
   input_tokens: usage.promptTokens,
-  input_tokens_details: { cached_tokens: usage.cachedTokens },
+  input_tokens_details: { cached_tokens: usage.cachedTokens, cache_write_tokens: 0 },
   output_tokens: usage.completionTokens,
   output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
   total_tokens: usage.promptTokens + usage.completionTokens,
@@ -57,6 +57,7 @@ export const responseObject = (answering: Answering, parts: ResponseParts): Fiel
     created_at: createdAt,
     status,
     ...(status === 'completed' && { completed_at: Math.floor(asked.now() / 1000) }),
+    access_programs: null,
     background: false,
     error,
     incomplete_details: status === 'incomplete' && reason !== undefined ? { reason } : null,
@@ -67,9 +68,7 @@ export const responseObject = (answering: Answering, parts: ResponseParts): Fiel
     output,
     parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: null,
-    prompt_cache_key: body.prompt_cache_key ?? null,
     reasoning: body.reasoning ?? { effort: null, summary: null },
-    safety_identifier: body.safety_identifier ?? null,
     service_tier: 'default',
     store: false,
     temperature: body.temperature ?? null,
@@ -79,9 +78,9 @@ export const responseObject = (answering: Answering, parts: ResponseParts): Fiel
     top_logprobs: body.top_logprobs ?? 0,
     top_p: body.top_p ?? null,
     truncation: 'disabled',
-    usage: usage || status === 'completed' || status === 'incomplete' ? usageFields(usage) : null,
-    user: body.user ?? null,
+    ...((usage || status === 'completed' || status === 'incomplete') && { usage: usageFields(usage) }),
     metadata: body.metadata ?? {},
+    ...only(body, 'prompt_cache_key', 'safety_identifier', 'user'),
   };
 };
 
@@ -144,7 +143,8 @@ export const itemOf = (block: Block, shown: Shown, answering: Answering, logprob
       : block.kind === 'reasoning'
         ? reasoningItem(block, shown, answering)
         : messageItem(block, shown, logprobs);
-  return { id: itemId(block, answering), ...item, status: STATUS[shown] };
+  const hasStatus = item.type !== 'custom_tool_call';
+  return { id: itemId(block, answering), ...item, ...(hasStatus && { status: STATUS[shown] }) };
 };
 
 /** @returns what is the same in all of an answer. */

@@ -1,4 +1,4 @@
-import { jsonSchemaFormat } from './chat-messages.ts';
+import { jsonSchemaFormat, settled } from './chat-messages.ts';
 import { commonFields, thinkingFields } from './chat-request.ts';
 import { isObject, listOf, numberOf, objectOf, only, textOf } from './fields.ts';
 import { messagesOf, qualified } from './responses-input.ts';
@@ -101,14 +101,18 @@ export const chatRequest = (asked: Asked): Fields => {
   const { body, engine } = asked;
   if (isObject(body.prompt)) throw new UntranslatableError('prompt', 'is a template that only OpenAI’s servers keep.');
   const instructions = textOf(body.instructions);
-  const logprobs = numberOf(body.top_logprobs);
+  const topLogprobs = numberOf(body.top_logprobs) ?? 0;
+  const wantsLogprobs = topLogprobs > 0 || listOf(body.include).includes('message.output_text.logprobs');
   return {
     ...commonFields(asked),
-    messages: [...(instructions ? [{ role: 'system', content: instructions }] : []), ...messagesOf(body.input)],
+    messages: settled([
+      ...(instructions ? [{ role: 'system', content: instructions }] : []),
+      ...messagesOf(body.input),
+    ]),
     ...toolFields(body),
     ...only(body, 'temperature', 'top_p', 'top_k', 'presence_penalty', 'frequency_penalty', 'seed'),
     ...(numberOf(body.max_output_tokens) !== undefined && { max_tokens: body.max_output_tokens }),
-    ...(logprobs !== undefined && logprobs > 0 && { logprobs: true, top_logprobs: body.top_logprobs }),
+    ...(wantsLogprobs && { logprobs: true, ...(topLogprobs > 0 && { top_logprobs: body.top_logprobs }) }),
     ...textFields(objectOf(body.text)),
     ...reasoningFields(body, engine),
   };

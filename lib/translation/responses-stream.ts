@@ -162,7 +162,7 @@ export const responsesStream = (asked: Asked): StreamTranslation => {
       if (finishReason && event.usage && !choice) close();
       return take();
     },
-    comment: () => (isOver ? '' : ': keep-alive\n'),
+    comment: () => (isOver || !answering ? '' : ': keep-alive\n'),
     end(isDone) {
       if (isDone || finishReason) close();
       return take();

@@ -105,9 +105,9 @@ describe('request', () => {
         content: [
           { type: 'text', text: 'Returned by tool call toolu_1:' },
           { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+          { type: 'text', text: 'Here:' },
         ],
       },
-      { role: 'user', content: 'Here:' },
     ]);
   });
 
@@ -126,7 +126,7 @@ describe('request', () => {
     ]);
   });
 
-  it('a system message in the middle stays there', () => {
+  it('a system message in the middle stays there, and is the user’s: templates take one, at the beginning', () => {
     const list = [
       { role: 'system', content: 'A' },
       { role: 'user', content: 'x' },
@@ -134,8 +134,21 @@ describe('request', () => {
     ];
     expect(messages(list, { system: 'S' })).toEqual([
       { role: 'system', content: 'S\n\nA' },
-      { role: 'user', content: 'x' },
-      { role: 'system', content: 'B' },
+      { role: 'user', content: 'x\n\n<system-reminder>\nB\n</system-reminder>' },
+    ]);
+  });
+
+  it('what the same one says in two messages is one', () => {
+    const image = { type: 'image', source: { type: 'url', url: 'http://p' } };
+    const list = ['a', '', 'b', [image]].map((content) => ({ role: 'user', content }));
+    expect(messages(list)).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'a\n\nb' },
+          { type: 'image_url', image_url: { url: 'http://p' } },
+        ],
+      },
     ]);
   });
 
@@ -290,6 +303,18 @@ describe('response', () => {
       content: [{ type: 'text', text: 'No.' }],
       usage: { input_tokens: 2, cache_read_input_tokens: 8, output_tokens: 2 },
     });
+  });
+
+  it('a refusal is one, whatever the worker calls the end; thinking that is not to be shown is not', () => {
+    const said = { reasoning: 'Hm.', content: null, refusal: 'No.' };
+    const thinking = { type: 'adaptive', display: 'omitted' };
+    expect(answer(completionOf(said), { thinking })).toMatchObject({
+      content: [{ type: 'text', text: 'No.' }],
+      stop_reason: 'refusal',
+    });
+    const events = stream([chunkOf({ reasoning: 'Hm.' }), chunkOf({ refusal: 'No.' }), finish('stop')], { thinking });
+    expect(events.at(-2)).toMatchObject({ delta: { stop_reason: 'refusal' } });
+    expect(JSON.stringify(events)).not.toContain('Hm.');
   });
 
   it('no choice is no answer', () => {

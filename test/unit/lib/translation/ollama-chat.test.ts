@@ -132,6 +132,22 @@ describe('request', () => {
     });
   });
 
+  it('roles in any case, and a system that shows pictures', () => {
+    const asked = [
+      { role: 'System', content: 'S', images: ['iVBORw0K'] },
+      { role: 'ASSISTANT', content: '', tool_calls: [{ function: { name: 'f', arguments: {} } }] },
+      { role: 'Tool', content: 'rain' },
+      { role: 'User', content: 'x' },
+    ];
+    expect(translation.request(askedFor('ollama_chat', { messages: asked })).messages).toMatchObject([
+      { role: 'system', content: 'S' },
+      { role: 'user', content: [{ type: 'image_url' }] },
+      { role: 'assistant', tool_calls: [{ id: 'call_1_0' }] },
+      { role: 'tool', tool_call_id: 'call_1_0', content: 'rain' },
+      { role: 'user', content: 'x' },
+    ]);
+  });
+
   it('generate: a prompt, a system prompt, images', () => {
     const body = { prompt: 'Once', system: 'Brief.', images: ['iVBORw0K'] };
     expect(translation.request(askedFor('ollama_generate', body)).messages).toMatchObject([
@@ -302,6 +318,14 @@ describe('embeddings', () => {
       embeddings.request(askedFor('ollama_embed', { input: 'a', ...body }, { engine: 'vllm' }));
     expect(request({})).toMatchObject({ truncate_prompt_tokens: -1 });
     expect(request({ truncate: false })).not.toHaveProperty('truncate_prompt_tokens');
+  });
+
+  it('nothing to embed is nothing to ask a worker, as at Ollama', () => {
+    const own = (operation: string, body: Fields) => embeddings.own?.(askedFor(operation, body));
+    expect(JSON.parse(own('ollama_embed', { input: '' }) ?? '')).toEqual({ model: 'asked-model', embeddings: [] });
+    expect(JSON.parse(own('ollama_embed', { input: [] }) ?? '')).toMatchObject({ embeddings: [] });
+    expect(JSON.parse(own('ollama_embeddings', {}) ?? '')).toEqual({ embedding: [] });
+    for (const input of ['a', ['a'], [1, 2]]) expect(own('ollama_embed', { input })).toBeUndefined();
   });
 
   it('what has no numbers is no answer', () => {

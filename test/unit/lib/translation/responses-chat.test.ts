@@ -37,8 +37,7 @@ describe('request', () => {
     ).toEqual({
       model: 'served-model',
       messages: [
-        { role: 'system', content: 'I' },
-        { role: 'system', content: 'D' },
+        { role: 'system', content: 'I\n\nD' },
         { role: 'user', content: 'a\nb' },
       ],
       max_tokens: 9,
