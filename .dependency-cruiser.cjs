@@ -49,6 +49,7 @@ module.exports = {
           '^lib/config\\.ts$',
           '^lib/endpoints/index\\.ts$',
           '^lib/http/request-target\\.ts$',
+          '^lib/middleware/correlation-id\\.ts$',
           '^lib/errors\\.ts$',
         ],
       },

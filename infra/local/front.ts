@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { dialectOf, findEndpoint, functionFor } from '../../lib/endpoints/index.ts';
 import { ForbiddenError, type GatewayError, PayloadTooLargeError } from '../../lib/errors.ts';
+import { correlationOf } from '../../lib/middleware/correlation-id.ts';
 
 /** Lambda's event, 6,291,456 bytes of JSON, less what headers take. Text passes as it is, all else as base64. */
 const TEXT_LIMIT = 6_283_264;
@@ -20,12 +21,16 @@ const headersOf = ({ headers }: IncomingMessage) =>
 const refuse = (request: IncomingMessage, response: ServerResponse, error: GatewayError) => {
   const [path = '/'] = (request.url ?? '/').split('?', 1);
   const family = functionFor(path);
-  const dialect = dialectOf({ match: findEndpoint(path), path, headers: headersOf(request), family });
-  const id = String(response.getHeader('x-amzn-requestid') ?? '');
-  request.once('end', () => {
+  const headers = headersOf(request);
+  const dialect = dialectOf({ match: findEndpoint(path), path, headers, family });
+  const { id, names } = correlationOf({ headers, dialect, family });
+  const answer = () => {
+    for (const name of names) response.setHeader(name, id);
     response.writeHead(error.status, { 'content-type': 'application/json', ...error.headers });
     response.end(request.method === 'HEAD' ? undefined : dialect.errorBody(error, id));
-  });
+  };
+  if (request.readableEnded) return answer();
+  request.once('end', answer);
   request.resume();
 };
 
@@ -50,25 +55,39 @@ export const loopbackOnly =
     );
   };
 
-/**
- * What CloudFront does in front of the functions (`infra/aws/viewer-request.js`): a body that cannot pass through Lambda's
- * 6 MB is refused in the words of the API that was called.
- * @param takesUploads whether there is a bucket for more.
- */
-export const sizeLimited =
-  (takesUploads: boolean, listener: RequestListener): RequestListener =>
-  (request, response) => {
-    const type = (request.headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase();
-    const isText = TEXT_TYPE.test(type) && !request.headers['content-encoding'];
-    const limit = isText ? TEXT_LIMIT : BINARY_LIMIT;
-    const size = Number(request.headers['content-length'] ?? 0);
-    if (size <= limit) return listener(request, response);
-    const instead = takesUploads ? ', or upload them first with POST /v1/uploads' : '';
+/** What keeps bodies out that cannot pass through Lambda's 6 MB, in the words of the API that was called. */
+export interface SizeLimit {
+  /** Refuses a length that is said beforehand, as CloudFront does (`infra/aws/viewer-request.js`). */
+  edge(listener: RequestListener): RequestListener;
+  /** Refuses what turned out to be too large while it was read: `size` bytes of it. */
+  tooLarge(request: IncomingMessage, response: ServerResponse, size: number): void;
+}
+
+const limitOf = ({ headers }: IncomingMessage): number => {
+  const type = (headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase();
+  return TEXT_TYPE.test(type) && !headers['content-encoding'] ? TEXT_LIMIT : BINARY_LIMIT;
+};
+
+/** @param takesUploads whether there is a bucket for more. */
+export const createSizeLimit = (takesUploads: boolean): SizeLimit => {
+  const instead = takesUploads ? ', or upload them first with POST /v1/uploads' : '';
+  const tooLarge: SizeLimit['tooLarge'] = (request, response, size) => {
+    const limit = limitOf(request);
+    const fits = size > limit ? `${limit} fit through` : 'with what JSON has to escape in it that is too many';
     refuse(
       request,
       response,
       new PayloadTooLargeError(
-        `The body has ${size} bytes; ${limit} fit through. Send less at once: shorten the text, or compress or split the media${instead}.`,
+        `The body has ${size} bytes; ${fits}. Send less at once: shorten the text, or compress or split the media${instead}.`,
       ),
     );
   };
+  return {
+    tooLarge,
+    edge: (listener) => (request, response) => {
+      const size = Number(request.headers['content-length'] ?? 0);
+      if (size <= limitOf(request)) return listener(request, response);
+      tooLarge(request, response, size);
+    },
+  };
+};

@@ -17,9 +17,9 @@ const refuse = (response: ServerResponse, status: number, message: string) => {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ Message: message }));
 };
 
-/** @returns the body, or undefined when it is over the limit; then the rest is read and dropped, so that the client
- * gets to reading the answer. */
-const readBody = async (request: IncomingMessage): Promise<Buffer | undefined> => {
+/** @returns the body, or its size when it is over the limit; then the rest is read and dropped, so that the client gets
+ * to reading the answer. */
+const readBody = async (request: IncomingMessage): Promise<Buffer | number> => {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -27,8 +27,14 @@ const readBody = async (request: IncomingMessage): Promise<Buffer | undefined> =
     if (size <= MAX_EVENT_BYTES) chunks.push(chunk);
     else chunks.length = 0;
   }
-  return size <= MAX_EVENT_BYTES ? Buffer.concat(chunks) : undefined;
+  return size <= MAX_EVENT_BYTES ? Buffer.concat(chunks) : size;
 };
+
+/** Answers a request whose body, of `size` bytes, does not fit into an event. */
+export type TooLarge = (request: IncomingMessage, response: ServerResponse, size: number) => void;
+
+/** One function's URL. `tooLarge` says in somebody else's words what is otherwise said in Lambda's own. */
+export type FunctionUrl = (request: IncomingMessage, response: ServerResponse, tooLarge?: TooLarge) => Promise<void>;
 
 /**
  * Stands in for one function's URL: turns requests into invocations and streams the answers out.
@@ -38,7 +44,7 @@ const readBody = async (request: IncomingMessage): Promise<Buffer | undefined> =
  *
  * @param name the function's, also its `apiId`.
  */
-export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string) => void) => {
+export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string) => void): FunctionUrl => {
   const fail = (response: ServerResponse, requestId: string, error: Error) => {
     if (response.destroyed) return;
     if (error instanceof ThrottledError) return refuse(response, 429, 'Rate Exceeded.');
@@ -48,7 +54,9 @@ export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string
     response.socket?.destroySoon();
   };
 
-  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const inLambdasWords: TooLarge = (_request, response) => refuse(response, 413, TOO_LARGE);
+
+  return async (request, response, tooLarge = inLambdasWords) => {
     const requestId = randomUUID();
     response.setHeader('x-amzn-requestid', requestId);
     const left = new AbortController();
@@ -59,10 +67,10 @@ export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string
     });
     try {
       const body = await readBody(request);
-      if (!body) return refuse(response, 413, TOO_LARGE);
+      if (typeof body === 'number') return tooLarge(request, response, body);
       const event = toUrlEvent(request, body, name, requestId);
       const payload = JSON.stringify(event);
-      if (Buffer.byteLength(payload) > MAX_EVENT_BYTES) return refuse(response, 413, TOO_LARGE);
+      if (Buffer.byteLength(payload) > MAX_EVENT_BYTES) return tooLarge(request, response, body.length);
       await sendResponse(
         response,
         await pool.invoke(payload, requestId, event.headers['x-amzn-trace-id'] ?? '', left.signal),

@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readTarget } from '../../lib/http/request-target.ts';
 import type { EnvironmentState } from './environment.ts';
-import { createFunctionUrl } from './function-url.ts';
+import { createFunctionUrl, type FunctionUrl, type TooLarge } from './function-url.ts';
 import { createPool, type Limits, type Pool } from './pool.ts';
 import { defaultRuntime, type Runtime } from './runtime.ts';
 import { FunctionError } from './runtime-api.ts';
@@ -25,6 +25,8 @@ export interface PlatformOptions {
   guard?(listener: RequestListener): RequestListener;
   /** Put around the common origin's listener, as CloudFront is around the functions. */
   edge?(listener: RequestListener): RequestListener;
+  /** How the common origin answers a body that turns out not to fit into an event; in Lambda's words otherwise. */
+  tooLarge?: TooLarge;
   /** What functions print and what the platform has to say of them. */
   onLog?(functionName: string, line: string): void;
 }
@@ -75,7 +77,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
   let runtime = options.runtime ?? defaultRuntime();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const pools = new Map<string, Pool>();
-  const listeners = new Map<string, RequestListener>();
+  const listeners = new Map<string, FunctionUrl>();
   for (const fn of functions) {
     const log = (line: string) => onLog(fn.name, line);
     const pool = createPool({ fn, runtimeOf: () => runtime, env, onLog: log }, limits);
@@ -86,7 +88,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
   const route: RequestListener = (request, response) => {
     const name = options.routeOf(request.method ?? 'GET', readTarget(request.url ?? '/').path);
     const listener = name === undefined ? undefined : listeners.get(name);
-    if (listener) return listener(request, response);
+    if (listener) return listener(request, response, options.tooLarge);
     response.writeHead(404, { 'content-type': 'application/json' }).end('{"Message":"Not Found"}');
   };
   const front = await listen(host, port, guard(edge(route)));

@@ -5,7 +5,7 @@ import { functionFor } from '../../lib/endpoints/index.ts';
 import { build } from '../build.js';
 import { banner } from './banner.ts';
 import { type DemoWorkers, startDemoWorkers } from './demo-worker/launch.ts';
-import { isLoopback, loopbackOnly, sizeLimited } from './front.ts';
+import { createSizeLimit, isLoopback, loopbackOnly } from './front.ts';
 import { awsVariables, functionEnv } from './function-env.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { type LocalFunction, readFunctions } from './serverless-yml.ts';
@@ -146,7 +146,7 @@ const start = async () => {
     port,
     host,
     guard: (listener) => (isAnonymous && isLoopback(host) ? loopbackOnly(listener) : listener),
-    edge: (listener) => sizeLimited(config.uploadBucket !== undefined, listener),
+    ...createSizeLimit(config.uploadBucket !== undefined),
     onLog: (name, line) => stopping || console.log(`[${name}] ${line}`),
   });
   closers.push(platform.close);

@@ -1,5 +1,6 @@
 import { dialectOfHeaders } from '../dialects/index.ts';
 import { families } from '../endpoints/family.ts';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import type { Middleware } from './middleware.ts';
 
 const USABLE = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -20,18 +21,33 @@ const newTraceparent = (): string => {
   return `00-${hex.slice(0, 32)}-${hex.slice(-16)}-01`;
 };
 
+type Asking = Pick<GatewayRequest, 'headers' | 'dialect' | 'family'>;
+
+/** What an answer says of its request's id, and under which names. */
+interface Correlation {
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
 /**
- * One id for a request, on every response and to the worker: the client's `X-Correlation-Id`, else its `x-request-id`,
- * when usable; else a new UUID (docs/contract.md 4).
+ * The client's `X-Correlation-Id`, else its `x-request-id`, when usable; else a new UUID. Clients look for their own
+ * dialect's header on whatever answers them: on other endpoints, on errors.
  */
+export const correlationOf = ({ headers, dialect, family }: Asking): Correlation => {
+  const given = [headers['x-correlation-id'], headers['x-request-id']];
+  const spoken = [dialect, families[family].dialect, dialectOfHeaders(headers)];
+  return {
+    id: given.find((id) => id !== undefined && USABLE.test(id)) ?? newId(),
+    names: ['x-correlation-id', 'x-request-id', ...spoken.flatMap((one) => one?.correlationHeaders ?? [])],
+  };
+};
+
+/** One id for a request, on every response and to the worker (docs/contract.md 4). */
 export const correlationId = (): Middleware => ({
   before: function correlationIdBefore({ event: request }) {
-    const given = [request.headers['x-correlation-id'], request.headers['x-request-id']];
-    request.id = given.find((id) => id !== undefined && USABLE.test(id)) ?? newId();
+    const { id, names } = correlationOf(request);
+    request.id = id;
     request.headers.traceparent ||= newTraceparent();
-    // Clients look for their own dialect's header on whatever answers them: on other endpoints, on errors.
-    const spoken = [request.dialect, families[request.family].dialect, dialectOfHeaders(request.headers)];
-    const names = ['x-correlation-id', 'x-request-id', ...spoken.flatMap((one) => one?.correlationHeaders ?? [])];
     request.onHead.push(({ headers }) => {
       for (const name of names) headers[name] = request.id;
     });

@@ -106,6 +106,30 @@ describe('npm start', () => {
     const ollama = await fetchAll(`${origin}/api/chat`, { method: 'POST', headers, body });
     expect(ollama.json()).toEqual({ error: expect.stringContaining('Send less at once') });
 
+    // Nobody knows how long they are before they have been read.
+    const inChunks = async (path: string, content: string, headers: Record<string, string>) => {
+      const options = { method: 'POST', headers, body: new Blob([content]).stream(), duplex: 'half' };
+      return await fetch(`${origin}${path}`, options as RequestInit);
+    };
+    for (const [path, content, said] of [
+      ['/v1/chat/completions', body, '6283264 fit through'],
+      ['/v1/messages', body, '6283264 fit through'],
+      ['/v1/chat/completions', body.replaceAll('x', '"').slice(0, 4_000_000), 'JSON has to escape'],
+    ] as const) {
+      const id = `chunked-${said.length}`;
+      const reply = await inChunks(path, content, { ...headers, 'x-correlation-id': id });
+      expect([reply.status, reply.headers.get('x-correlation-id'), await reply.text()]).toEqual([
+        413,
+        id,
+        expect.stringContaining(said),
+      ]);
+    }
+    for (const { headers } of [openai, anthropic, ollama]) {
+      expect(headers['x-correlation-id']).toMatch(/^[0-9a-f-]{36}$/);
+      expect(headers['x-request-id']).toBe(headers['x-correlation-id']);
+    }
+    expect(anthropic.json()).toMatchObject({ request_id: anthropic.headers['request-id'] });
+
     const [, own = ''] = /openai +(http:\S+)/.exec(runner.output()) ?? [];
     for (const url of [origin, own]) {
       const of = async (host: string) => (await fetchAll(`${url}/v1/models`, { headers: { host } })).status;
@@ -116,9 +140,9 @@ describe('npm start', () => {
         await Promise.all(['localhost', 'LOCALHOST:1', 'a.localhost', '127.0.0.9:80', '[::1]:80'].map(of)),
       ).toEqual([200, 200, 200, 200, 200]);
     }
-    expect((await fetchAll(`${origin}/api/tags`, { headers: { host: 'evil.example' } })).json()).toEqual({
-      error: expect.stringContaining('LOCALAI_API_KEY'),
-    });
+    const foreign = await fetchAll(`${origin}/api/tags`, { headers: { host: 'evil.example', 'x-request-id': 'mine' } });
+    expect(foreign.json()).toEqual({ error: expect.stringContaining('LOCALAI_API_KEY') });
+    expect(foreign.headers).toMatchObject({ 'x-correlation-id': 'mine', 'x-request-id': 'mine' });
     expect(worker.requests).toEqual([]);
   });
 
