@@ -63,12 +63,12 @@ const portOf = ({ PORT = '' }: NodeJS.ProcessEnv): number => {
 };
 
 /**
- * Demo workers explain what a model needs that this machine lacks; so that they are asked, they are said to have it, in
- * the function that serves it and nowhere else.
+ * Demo workers explain what a model needs that this machine lacks. So that they are asked, they are said to have any model
+ * (`*`, which no list shows), in the function that would serve it and nowhere else.
  */
-const withMissing = (functions: readonly LocalFunction[], { workers, models, missing }: DemoWorkers) => {
+const withMissing = (functions: readonly LocalFunction[], { workers, missing }: DemoWorkers) => {
   const family = functionFor('/v1/audio/transcriptions');
-  const LOCALAI_WORKERS = JSON.stringify(workers.map((worker) => ({ ...worker, models: [...models, ...missing] })));
+  const LOCALAI_WORKERS = JSON.stringify(workers.map((worker) => ({ ...worker, models: ['*'] })));
   return functions.map((fn) =>
     fn.name === family && missing.length > 0 ? { ...fn, environment: { ...fn.environment, LOCALAI_WORKERS } } : fn,
   );

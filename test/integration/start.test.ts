@@ -78,13 +78,21 @@ describe('npm start', () => {
     const { runner, origin } = await startGateway({ PATH: '/nowhere' });
     await using _ = runner;
     await runner.printed(READY);
-    const form = new FormData();
-    form.set('model', 'pocketsphinx');
-    form.set('file', new Blob([Buffer.alloc(64)]), 'a.wav');
-    const response = await fetch(`${origin}/v1/audio/transcriptions`, { method: 'POST', body: form });
-    const text = await response.text();
-    expect([response.status, text]).toEqual([501, expect.stringContaining('apt-get install')]);
-    expect((await fetchAll(`${origin}/v1/models`)).text).not.toContain('pocketsphinx');
+    const transcribed = async (model: string) => {
+      const form = new FormData();
+      form.set('model', model);
+      form.set('file', new Blob([Buffer.alloc(64)]), 'a.wav');
+      const { status, text } = await fetchAll(`${origin}/v1/audio/transcriptions`, { body: form });
+      return [status, text];
+    };
+    expect(await transcribed('pocketsphinx')).toEqual([501, expect.stringContaining('apt-get install')]);
+    expect(await transcribed('no-such-model')).toEqual([404, expect.stringContaining('no-such-model')]);
+    const [, audio = ''] = /audio +(http:\S+)/.exec(runner.output()) ?? [];
+    for (const url of [origin, audio]) {
+      const { data } = (await fetchAll(`${url}/v1/models`)).json() as { data: { id: string }[] };
+      const ids = data.map(({ id }) => id);
+      expect([ids.includes('flite'), ids.includes('pocketsphinx'), ids.includes('*')]).toEqual([true, false, false]);
+    }
   });
 
   it('refuses a body beyond 6 MB in the caller`s dialect, and foreign names while it serves anybody', async () => {

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 /** What a worker's process tells once it serves. */
 interface Serving {
   readonly url: string;
-  readonly models: readonly string[];
   readonly missing: readonly string[];
 }
 
@@ -18,8 +17,7 @@ export interface DemoWorker {
 
 export interface DemoWorkers {
   readonly workers: DemoWorker[];
-  /** The models of each, and those that each explains where this machine lacks what they need. */
-  readonly models: readonly string[];
+  /** Models that each explains where this machine lacks what they need. */
   readonly missing: readonly string[];
   /** Ends the processes; resolves when they are gone. */
   close(): Promise<void>;
@@ -70,9 +68,9 @@ export const startDemoWorkers = async ({ count = 2, host = '127.0.0.1' } = {}): 
   };
   try {
     const serving = await Promise.all(children.map(whenServing));
-    const [{ models = [], missing = [] } = {}] = serving;
+    const [{ missing = [] } = {}] = serving;
     const workers = serving.map(({ url }, index) => ({ id: ids[index] as string, url, engine: 'localai' as const }));
-    return { workers, models, missing, close };
+    return { workers, missing, close };
   } catch (error) {
     await close();
     throw error;

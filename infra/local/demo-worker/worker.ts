@@ -12,7 +12,7 @@ server.listen(Number(port), host, () => {
   const { port } = server.address() as AddressInfo;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   // Who started it may be gone by now; then the closing channel ends this process.
-  if (process.send) process.send({ url, models: engines.models, missing: engines.missing }, () => undefined);
+  if (process.send) process.send({ url, missing: engines.missing }, () => undefined);
   else console.log(`${id} serves ${engines.models.join(', ')} on ${url}`);
   engines.warm();
 });
