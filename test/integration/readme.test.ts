@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,17 @@ const examples = blocksOf('sh')
   .flatMap((block) => block.trim().split(/\n{2,}/))
   .filter((example) => example.includes('curl '))
   .map((commands) => ({ title: commands.split('\n')[0]?.replace(/^# /, '') ?? '', commands }));
+
+/** Installs what it is asked for, and nothing else, from what the project has. */
+const NPM = `#!/usr/bin/env bash
+set -euo pipefail
+test "$1" = init && exec bash -c 'echo {} > package.json'
+test "$1" = install -a -f package.json
+for package in "\${@:2}"; do
+  mkdir -p "$(dirname "node_modules/$package")"
+  ln -s "${root}node_modules/$package" "node_modules/$package"
+done
+`;
 
 const folder = mkdtempSync(join(tmpdir(), 'readme-'));
 let runner: Runner;
@@ -80,11 +91,17 @@ describe('the shell examples', () => {
   });
 });
 
-test('the example with the official SDKs', async () => {
+test('the example with the official SDKs, which are in no folder of the reader`s until they are installed', async () => {
   const [script = ''] = blocksOf('js');
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  writeFileSync(join(folder, 'example.mjs'), here(script));
-  const printed = await run(process.execPath, ['example.mjs']);
+  const [install = ''] = blocksOf('sh').filter((block) => block.includes('npm install'));
+  const [, name = ''] = /^\/\/ (\S+\.mjs)/.exec(script) ?? [];
+  mkdirSync(join(folder, 'bin'));
+  writeFileSync(join(folder, 'bin', 'npm'), NPM);
+  chmodSync(join(folder, 'bin', 'npm'), 0o755);
+  const where = await run('bash', ['-euo', 'pipefail', '-c', `PATH="$PWD/bin:$PATH"\n${install}\npwd`]);
+  expect(where.startsWith(folder)).toBe(true);
+  writeFileSync(join(where.trim(), name), here(script));
+  const printed = await run('bash', ['-euo', 'pipefail', '-c', `cd ${where.trim()}\nnode ${name}`]);
   expect(printed).toMatch(/^served by demo-[12]\n/);
   expect(printed.match(/Call me Ishmael/g)).toHaveLength(3);
 });
