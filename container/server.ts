@@ -6,6 +6,7 @@ import { createImages } from '../lib/inference/images.ts';
 import { createTranslation } from '../lib/inference/translation.ts';
 import { createTakeUploads } from '../lib/inference/uploaded-files.ts';
 import { received } from '../lib/middleware/received.ts';
+import { createUnderWay } from '../lib/router/under-way.ts';
 import { createRoom, defaultRoom } from '../lib/server/room.ts';
 import { createServer } from '../lib/server/server.ts';
 import { log } from '../lib/telemetry/log.ts';
@@ -22,6 +23,7 @@ const portOf = ({ PORT = '' }: NodeJS.ProcessEnv): number => {
 };
 
 const start = async () => {
+  const underWay = createUnderWay();
   const { config, run, renderError } = createParts({
     forms,
     createImages,
@@ -31,6 +33,7 @@ const start = async () => {
       maxBodyBytes: MAX_BODY_BYTES,
       admitted: { before: ({ event }) => server.admit(event) },
       received,
+      counted: underWay.counted,
       credentials: sdkCredentials,
     },
   });
@@ -41,6 +44,7 @@ const start = async () => {
     marginMs: config.deadlineMarginMs,
     drainMs: config.drainMs,
     stallMs: config.idleTimeoutMs,
+    begin: underWay.begin,
     room: createRoom(config.bufferedBytes ?? defaultRoom()),
   });
 

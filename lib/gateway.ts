@@ -33,6 +33,7 @@ import { policies } from './router/policies/index.ts';
 import { createProber } from './router/probe.ts';
 import { createRepeats } from './router/repeats.ts';
 import { createRouter } from './router/router.ts';
+import type { UnderWay } from './router/under-way.ts';
 import { log } from './telemetry/log.ts';
 import type { Pair } from './translation/index.ts';
 import type { createUploads as CreateUploads } from './uploads/uploads.ts';
@@ -79,6 +80,8 @@ export interface PartsOptions {
     readonly credentials: (env: Environment) => CredentialsProvider;
     /** Turns requests away once it has been told to end. */
     readonly admitted: Middleware;
+    /** Adds the process's own requests to what workers say of their load. */
+    readonly counted: UnderWay['counted'];
   };
 }
 
@@ -108,11 +111,12 @@ export const createParts = ({
   const credentials = host?.credentials(config.aws);
 
   const source = isBroken ? brokenSource : createSource({ ...config, credentials }, ask);
+  const prober = createProber({ fetchText: createGet(upstream) });
   const router = createRouter({
     policy: policies[config.policy],
     ejection: createEjection(),
     repeats: createRepeats(),
-    prober: createProber({ fetchText: createGet(upstream) }),
+    prober: host ? host.counted(prober) : prober,
   });
   const { uploadBucket: bucket, uploadMaxBytes: maxBytes } = config;
   const uploads =

@@ -4,19 +4,44 @@ import { fileURLToPath } from 'node:url';
 import { buildAll } from '../infra/build.js';
 
 /**
- * `npm test`: bundles the functions as for deployment, then runs jest. Without arguments, in two parts: the unit tests
+ * `npm test`: bundles the functions as for deployment, then runs jest. Without arguments, in three parts: the unit tests
  * over both cores, then everything that starts functions as processes of their own, one file at a time: those tests
- * keep time limits, and two of them at once would only measure each other. Arguments go to one jest as they are.
+ * keep time limits, and two of them at once would only measure each other; then the suites of all doors once more, over
+ * the container. Arguments go to one jest as they are.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 const jest = createRequire(import.meta.url).resolve('jest/bin/jest');
 // ESM in jest needs the flag; some dependencies (middy) are ESM only.
 const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
 
+interface Part {
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What every door of docs/contract.md 12 has to show. Over another door one process serves all of it, so two files at once do. */
+const SUITES_OF_ALL_DOORS = [
+  'cors',
+  'endpoints',
+  'errors',
+  'keep-alive',
+  'keys',
+  'models',
+  'node-header',
+  'stream-endings',
+  'streaming',
+  'unnamed',
+  'uploads',
+];
+
 let stopped = false;
-const run = (args: readonly string[]): Promise<number> =>
+const run = ({ args, env }: Part): Promise<number> =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [...flags, jest, ...args], { cwd: root, stdio: 'inherit' });
+    const child = spawn(process.execPath, [...flags, jest, ...args], {
+      cwd: root,
+      stdio: 'inherit',
+      env: { ...process.env, ...env },
+    });
     const stop = (signal: NodeJS.Signals) => {
       stopped = true;
       child.kill(signal);
@@ -27,7 +52,14 @@ const run = (args: readonly string[]): Promise<number> =>
 
 await buildAll();
 const given = process.argv.slice(2);
-const parts = given.length > 0 ? [given] : [['test/unit'], ['--runInBand', 'test/(contract|integration|clients)']];
+const parts: readonly Part[] =
+  given.length > 0
+    ? [{ args: given }]
+    : [
+        { args: ['test/unit'] },
+        { args: ['--runInBand', 'test/(contract|integration|clients)'] },
+        { args: [`test/integration/(${SUITES_OF_ALL_DOORS.join('|')})\\.test`], env: { DOOR: 'container' } },
+      ];
 const codes: number[] = [];
 for (const part of parts) if (!stopped) codes.push(await run(part));
 process.exitCode = codes.length === parts.length && codes.every((code) => code === 0) ? 0 : 1;

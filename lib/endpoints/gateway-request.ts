@@ -30,6 +30,8 @@ export interface GatewayRequest extends HttpRequest {
   readonly receive?: (maxBytes: number) => Promise<number>;
   /** Counts bytes that this request makes the process hold. @throws {UnavailableError} when there is no room for them. */
   readonly hold?: (bytes: number) => void;
+  /** Told which worker it is at now, and so no longer at the one before, where the host counts them. */
+  readonly occupies?: (workerId: string) => void;
   /** Called in order when the first chunk is there, just before the head is written. */
   readonly onHead: ((head: Head) => void)[];
   /** Shown every chunk of the response on its way to the platform. */

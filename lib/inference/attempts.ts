@@ -93,6 +93,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     tried.add(worker.id);
     if (record) record.attempts = tried.size;
     name(worker);
+    request.occupies?.(worker.id);
     current = startAttempt({ ...options, worker });
     return current;
   };

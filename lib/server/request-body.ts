@@ -17,7 +17,8 @@ export interface BodyOptions {
   readonly reading?: () => void;
   /** The request's. */
   readonly signal: AbortSignal;
-  readonly silentMs?: number;
+  /** How long no byte may come; default: half a minute. */
+  readonly silentMs?: number | undefined;
 }
 
 const silence = (ms: number) =>

@@ -12,6 +12,10 @@ export interface RequestOptions {
   /** `GATEWAY_DEADLINE_MARGIN_MS`. */
   readonly marginMs: number;
   readonly room: Room;
+  /** A request begins at a worker. @returns tells that it is over there. */
+  readonly begin: (workerId: string) => () => void;
+  /** How long no byte of a body may come; default: half a minute. */
+  readonly silentMs?: number | undefined;
   /** Called when the body is about to be read: a client that asked whether to send it is told so. */
   readonly reading: () => void;
 }
@@ -27,7 +31,7 @@ const headersOf = ({ headers, socket }: IncomingMessage): Record<string, string>
 /** @returns the same request as Lambda would have delivered it, its body still to be read; and how to let go of it. */
 export const toGatewayRequest = (
   message: IncomingMessage,
-  { requestMs, marginMs, room, reading }: RequestOptions,
+  { requestMs, marginMs, room, begin, silentMs, reading }: RequestOptions,
 ): { readonly request: GatewayRequest; readonly release: () => void } => {
   const { path, query, host } = readTarget(message.url ?? '/');
   const headers = headersOf(message);
@@ -37,6 +41,7 @@ export const toGatewayRequest = (
   let body: Buffer = Buffer.alloc(0);
   let parsed: unknown;
   let held = 0;
+  let leaveWorker = () => {};
   const hold = (bytes: number) => {
     room.take(bytes);
     held += bytes;
@@ -51,9 +56,9 @@ export const toGatewayRequest = (
     query,
     headers,
     cookies: [],
-    // Text is made of the bytes only where somebody looks.
+    // Text is made of the bytes only where somebody looks; without a body there is none, as on Lambda.
     get body() {
-      parsed ??= body.toString();
+      if (body.length > 0) parsed ??= body.toString();
       return parsed;
     },
     set body(value) {
@@ -67,8 +72,12 @@ export const toGatewayRequest = (
     onHead: [],
     afterwards: [],
     hold,
+    occupies(workerId) {
+      leaveWorker();
+      leaveWorker = begin(workerId);
+    },
     async receive(maxBytes) {
-      const read = await readBody(message, { maxBytes, hold, reading, signal: deadline.signal });
+      const read = await readBody(message, { maxBytes, hold, reading, signal: deadline.signal, silentMs });
       if (typeof read === 'number') return read;
       body = read;
       return read.length;
@@ -76,6 +85,7 @@ export const toGatewayRequest = (
   };
   const release = () => {
     deadline.clear();
+    leaveWorker();
     room.give(held);
     held = 0;
   };

@@ -22,21 +22,18 @@ const breakOff = (message: IncomingMessage, response: ServerResponse): void => {
   else if (!response.writableEnded) socket.destroySoon();
 };
 
-/** A client that leaves ends whatever runs for it, at once. */
-const watchClient = ({ socket }: IncomingMessage, response: ServerResponse, { deadline }: GatewayRequest) => {
+/** A client that leaves ends whatever runs for it, at once. @returns whether it has left. */
+const watchClient = (response: ServerResponse, { deadline }: GatewayRequest) => {
   let hasLeft = false;
-  const left = Promise.withResolvers<void>();
   const closed = () => {
     if (response.writableFinished) return;
     hasLeft = true;
     deadline.abort(new ClientLeftError());
-    left.resolve();
   };
-  // Of the connection: a response that waits for the one before it on the same connection is told nothing of its end.
-  socket.once('close', closed);
+  response.once('close', closed);
   // Whatever is written to a client that has left is lost, and no error of ours.
   response.on('error', () => {});
-  return { hasLeft: () => hasLeft, left: left.promise, release: () => socket.off('close', closed) };
+  return { hasLeft: () => hasLeft };
 };
 
 /** Takes one request through the gateway and writes its answer. Never rejects. */
@@ -46,7 +43,7 @@ export const respond = async (
   request: GatewayRequest,
   { run, renderError, isLast, stallMs }: RespondOptions,
 ): Promise<void> => {
-  const client = watchClient(message, response, request);
+  const client = watchClient(response, request);
   const write = (reply: Reply) =>
     // What is left unread of a refused body would be read as the next request.
     writeReply(response, reply, request, { stallMs, isLast: isLast() || !message.complete });
@@ -59,12 +56,11 @@ export const respond = async (
       await write(renderError(error, request));
     }
     await linger(message);
-    await Promise.race([endReply(response, stallMs), client.left]);
+    await endReply(response, stallMs);
   } catch (error) {
     request.deadline.abort(error instanceof Error ? error : new Error('The response could not be written.'));
     breakOff(message, response);
   }
-  client.release();
   if (client.hasLeft() && request.record) request.record.ending = 'client';
   await Promise.allSettled(request.afterwards.map((afterwards) => afterwards()));
 };

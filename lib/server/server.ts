@@ -20,7 +20,10 @@ const REFUSE_AFTER_MS = 5000;
 export interface ServerOptions extends Omit<RespondOptions, 'isLast'>, Omit<RequestOptions, 'reading'> {
   /** `GATEWAY_DRAIN_SECONDS`, in milliseconds. */
   readonly drainMs: number;
+  /** How long a head may take; default: half a minute. */
   readonly headMs?: number;
+  /** How long new requests are still taken once it has been told to end; default: 5 s. */
+  readonly refuseAfterMs?: number;
 }
 
 export interface Server {
@@ -45,7 +48,7 @@ const wait = (ms: number) => {
 
 /** The gateway as an HTTP server: one process for all families, which holds its sockets. */
 export const createServer = (options: ServerOptions): Server => {
-  const { drainMs, marginMs, headMs = HEAD_MS } = options;
+  const { drainMs, marginMs, headMs = HEAD_MS, refuseAfterMs = REFUSE_AFTER_MS } = options;
   const underWay = new Set<Deadline>();
   let allOver = Promise.withResolvers<void>();
   let state: 'open' | 'draining' | 'refusing' = 'open';
@@ -79,8 +82,6 @@ export const createServer = (options: ServerOptions): Server => {
   server.on('checkContinue', (message, response) => void serve(message, response, () => response.writeContinue()));
   // No other expectation is defined (RFC 9110 10.1.1), and what is unknown need not be met.
   server.on('checkExpectation', (message, response) => void serve(message, response, () => {}));
-  // Each request under way listens to its connection, and HTTP/1.1 allows several in a row.
-  server.on('connection', (socket) => socket.setMaxListeners(0));
   server.on('clientError', answerClientError);
 
   /** At most so long. */
@@ -119,7 +120,7 @@ export const createServer = (options: ServerOptions): Server => {
       }),
     async drain() {
       state = 'draining';
-      const refuseMs = Math.min(REFUSE_AFTER_MS, drainMs);
+      const refuseMs = Math.min(refuseAfterMs, drainMs);
       await wait(refuseMs).promise;
       close();
       await untilOver(drainMs - refuseMs);

@@ -19,10 +19,12 @@ export default class NotRunReporter {
     const notRun = this.#filtered
       ? []
       : tests.filter(({ status }) => ['pending', 'todo', 'skipped', 'disabled'].includes(status));
+    // What one door alone can show runs over that door, in the same command.
+    const missing = notRun.filter(({ fullName }) => !/ \(only over \w+: /.test(fullName));
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     const lines = notRun.map(({ fullName }) => `not run: ${fullName}`);
-    if (notRun.length && process.env.CI === 'true') {
-      this.#failure = new Error(`${notRun.length} tests were not run`);
+    if (missing.length && process.env.CI === 'true') {
+      this.#failure = new Error(`${missing.length} tests were not run`);
       lines.push(`failed: ${this.#failure.message}, and CI=true`);
     }
     lines.push(`${results.numPassedTests} passed, ${failed} failed`);
