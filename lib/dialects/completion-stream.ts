@@ -55,29 +55,10 @@ const follow = (asked: Fields): Follower => {
   };
 };
 
-const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
-
-/** What a chunk has in place of a message. @returns the events of one choice. */
-const choiceEvents = (answer: Fields, choice: Fields): string => {
-  const { message, text, finish_reason, ...rest } = choice;
-  if (!isObject(message)) return event({ ...answer, choices: [choice] });
-  const calls = Array.isArray(message.tool_calls) && message.tool_calls.filter(isObject);
-  const delta = { ...message, ...(calls && { tool_calls: calls.map((call, index) => ({ index, ...call })) }) };
-  const chunk = (part: object) =>
-    event({ ...answer, object: 'chat.completion.chunk', choices: [{ ...rest, ...part }] });
-  return chunk({ delta, finish_reason: null }) + chunk({ delta: {}, finish_reason: finish_reason ?? 'stop' });
-};
-
 /** Chat and text completions: `[DONE]`; after every choice's `finish_reason`, or the worker's own error, it is added. */
 export const completionStream = sseStream({
   keepAlive: ': keep-alive\n',
   pretest: createPretest(['[DONE]'], FINISHED),
   follow,
-  fromJson: ({ choices, usage, ...answer }) => {
-    const all = Array.isArray(choices) ? choices.filter(isObject) : [];
-    if (all.length === 0) return undefined;
-    const object = all.some(({ message }) => isObject(message)) ? 'chat.completion.chunk' : answer.object;
-    const summary = usage ? event({ ...answer, object, choices: [], usage }) : '';
-    return all.map((choice) => choiceEvents(answer, choice)).join('') + summary + DONE;
-  },
+  fromJson: async (answer) => (await import('./completion-events.ts')).completionEvents(answer),
 });

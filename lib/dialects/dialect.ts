@@ -52,7 +52,7 @@ export interface StreamFormat {
   watch(options: WatchOptions): StreamWatch;
   /**
    * @returns an answer that came as one JSON object, as the stream it should have been, terminal marker included;
-   *   `undefined` when it is none of this operation's answers.
+   *   `undefined` when it is none of this operation's answers. Loaded when it is needed, which is seldom.
    */
-  readonly fromJson?: (answer: Readonly<Record<string, unknown>>) => string | undefined;
+  readonly fromJson?: (answer: Readonly<Record<string, unknown>>) => Promise<string | undefined>;
 }

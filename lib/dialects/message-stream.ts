@@ -1,5 +1,4 @@
 import { errorBody } from './anthropic.ts';
-import { messageEvents } from './message-events.ts';
 import { createPretest } from './sse.ts';
 import { sseStream } from './sse-stream.ts';
 import { ERROR_WORDS, typeOf } from './typed-events.ts';
@@ -22,5 +21,5 @@ export const messageStream = sseStream({
       errorEvents: (error, correlationId) => `event: error\ndata: ${errorBody(error, correlationId)}\n\n`,
     };
   },
-  fromJson: messageEvents,
+  fromJson: async (answer) => (await import('./message-events.ts')).messageEvents(answer),
 });

@@ -1,7 +1,6 @@
 import type { GatewayError } from '../errors.ts';
 import { type Fields, isObject, readJson, textOf } from '../json.ts';
 import { errorObject } from './openai.ts';
-import { responseEvents } from './response-events.ts';
 import { createPretest } from './sse.ts';
 import { type Follower, sseStream } from './sse-stream.ts';
 import { ERROR_WORDS, typedEvent, typeOf } from './typed-events.ts';
@@ -78,5 +77,5 @@ export const responseStream = sseStream({
     /response\.(?:created|in_progress|completed|incomplete|failed|output_item\.done)/,
   ),
   follow,
-  fromJson: responseEvents,
+  fromJson: async (answer) => (await import('./response-events.ts')).responseEvents(answer),
 });

@@ -23,6 +23,6 @@ export const transcriptStream = sseStream({
       errorEvents,
     };
   },
-  fromJson: (answer) =>
+  fromJson: async (answer) =>
     typeof answer.text === 'string' ? `data: ${JSON.stringify({ ...answer, type: DONE })}\n\n` : undefined,
 });

@@ -35,7 +35,7 @@ const lateAnswer = async (
   const error = readWorkerError(value, hidden(answered));
   if (error) throw toGatewayError(status < 400 ? error : { ...error, status });
   if (status >= 400) throw new GatewayError(status, 'upstream_error', 'The worker answered with an error.');
-  const events = status === 200 && isObject(value) ? format.fromJson?.(value) : undefined;
+  const events = status === 200 && isObject(value) ? await format.fromJson?.(value) : undefined;
   if (events === undefined) throw new UpstreamError('The worker did not stream.');
   return events;
 };

@@ -25,6 +25,9 @@ const translations: Readonly<Record<string, readonly string[]>> = {
   ollama: ['carry.cjs', 'ollama-chat.cjs', 'ollama-embeddings.cjs'],
 };
 
+/** What every function in front of workers may need once: to sign, and to make events of an answer that came whole. */
+const seldom = ['aws4.cjs', 'completion-events.cjs', 'message-events.cjs', 'response-events.cjs'];
+
 /** What `serverless deploy` would upload: each zip unpacked into a folder of its own, far from any `node_modules`. */
 needs('aws-lambda-ric')('the packages of serverless package, under the real runtime client', () => {
   let made: Package;
@@ -64,7 +67,7 @@ needs('aws-lambda-ric')('the packages of serverless package, under the real runt
   });
 
   test.each(functions.map(({ name }) => name))('%s: its bundle, what it loads on demand, source maps', (name) => {
-    const onDemand = name === 'registrar' ? [] : ['aws4.cjs', ...(translations[name] ?? [])];
+    const onDemand = name === 'registrar' ? [] : [...seldom, ...(translations[name] ?? [])];
     const bundles = ['index.cjs', ...onDemand].map((file) => `dist/${name}/${file}`);
     expect(files.get(name)?.sort()).toEqual(bundles.flatMap((file) => [file, `${file}.map`]).sort());
     const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {

@@ -8,7 +8,8 @@ import { responseStream } from '../../../../lib/dialects/response-stream.ts';
 import { transcriptStream } from '../../../../lib/dialects/transcript-stream.ts';
 
 /** docs/contract.md 6: a JSON answer to a stream whose head is out becomes that dialect's events and terminal marker. */
-const streamed = ({ fromJson }: StreamFormat, answer: object) => fromJson?.(answer as Record<string, unknown>) ?? '';
+const streamed = async ({ fromJson }: StreamFormat, answer: object) =>
+  (await fromJson?.(answer as Record<string, unknown>)) ?? '';
 
 /** An SDK's own transport, which finds these events. */
 const finding = (events: string) => ({
@@ -38,7 +39,7 @@ describe("as the SDKs' own readers put it together again", () => {
       ],
       usage,
     };
-    const client = new OpenAI(finding(streamed(completionStream, answer)));
+    const client = new OpenAI(finding(await streamed(completionStream, answer)));
     const stream = client.chat.completions.stream({ model: 'm', messages: [], n: 2 });
     expect(await stream.finalChatCompletion()).toMatchObject({
       id: 'c',
@@ -50,10 +51,11 @@ describe("as the SDKs' own readers put it together again", () => {
     });
   });
 
-  test('text completions', () => {
+  test('text completions', async () => {
     const choice = { index: 0, text: 'Grüß Gott', finish_reason: 'length', logprobs: null };
     const base = { id: 'c', object: 'text_completion', created: 1, model: 'm' };
-    const [first, second, ...rest] = streamed(completionStream, { ...base, choices: [choice], usage }).split('\n\n');
+    const events = await streamed(completionStream, { ...base, choices: [choice], usage });
+    const [first, second, ...rest] = events.split('\n\n');
     expect([first, second].map((event) => JSON.parse(event?.slice(6) ?? ''))).toEqual([
       { ...base, choices: [choice] },
       { ...base, choices: [], usage },
@@ -74,7 +76,7 @@ describe("as the SDKs' own readers put it together again", () => {
       { type: 'function_call', id: 'fc', call_id: 'c1', name: 'look', arguments: '{"at":1}', status: 'completed' },
     ];
     const answer = { id: 'r', object: 'response', created_at: 1, model: 'm', status: 'completed', output, tools: [] };
-    const events = streamed(responseStream, answer);
+    const events = await streamed(responseStream, answer);
     const numbers = [...events.matchAll(/"sequence_number":(\d+)/g)].map(([, number]) => Number(number));
     expect(numbers).toEqual(numbers.map((_, at) => at));
     const stream = new OpenAI(finding(events)).responses.stream({ model: 'm', input: '' });
@@ -86,8 +88,8 @@ describe("as the SDKs' own readers put it together again", () => {
     expect(said).toBe('Grüß Gott');
   });
 
-  test.each(['incomplete', 'failed'])('a response that is %s ends so', (status) => {
-    expect(streamed(responseStream, { id: 'r', status, output: [] })).toMatch(
+  test.each(['incomplete', 'failed'])('a response that is %s ends so', async (status) => {
+    expect(await streamed(responseStream, { id: 'r', status, output: [] })).toMatch(
       new RegExp(`event: response\\.${status}\\n.*\\n\\n$`),
     );
   });
@@ -108,13 +110,13 @@ describe("as the SDKs' own readers put it together again", () => {
       stop_sequence: null,
       usage: { input_tokens: 7, output_tokens: 5 },
     };
-    const client = new Anthropic(finding(streamed(messageStream, answer)));
+    const client = new Anthropic(finding(await streamed(messageStream, answer)));
     const stream = client.messages.stream({ model: 'm', max_tokens: 1, messages: [] });
     expect(await stream.finalMessage()).toMatchObject(answer);
   });
 
-  test('a transcript', () => {
-    expect(streamed(transcriptStream, { text: 'hello' })).toBe(
+  test('a transcript', async () => {
+    expect(await streamed(transcriptStream, { text: 'hello' })).toBe(
       'data: {"text":"hello","type":"transcript.text.done"}\n\n',
     );
   });
@@ -125,8 +127,8 @@ test.each([
   ['responses', responseStream],
   ['messages', messageStream],
   ['transcripts', transcriptStream],
-])('what is no answer of %s becomes nothing', (_, format) => {
+])('what is no answer of %s becomes nothing', async (_, format) => {
   for (const value of [{}, { choices: [] }, { output: 'x' }, { content: 'x' }, { text: 1 }]) {
-    expect(format.fromJson?.(value)).toBeUndefined();
+    expect(await format.fromJson?.(value)).toBeUndefined();
   }
 });
