@@ -52,7 +52,9 @@ export interface StandIn extends AsyncDisposable {
   /** Forgets what was recorded and every treatment. */
   readonly reset: () => void;
   /** Overrides what it reports; undefined reports its real state again. */
-  readonly report: (state: { running?: number; waiting?: number; healthy?: boolean } | undefined) => void;
+  readonly report: (
+    state: { running?: number; waiting?: number; served?: number; healthy?: boolean } | undefined,
+  ) => void;
   readonly setModels: (models: readonly string[]) => void;
   readonly openConnections: () => number;
   /** Stops listening and drops every connection: refused from now on, until `listen`. */
@@ -91,6 +93,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     healthy: true,
     running: slots.running(),
     waiting: slots.waiting(),
+    served: slots.served(),
     slots: options.slots ?? 4,
     ...reported,
   });

@@ -10,6 +10,8 @@ export interface ReportedState {
   readonly healthy: boolean;
   readonly running: number;
   readonly waiting: number;
+  /** Requests it has been through with since it started. */
+  readonly served: number;
   /** Requests it can work on at once. */
   readonly slots: number;
 }
@@ -23,8 +25,9 @@ type Probe = (state: ReportedState, asked: Asked) => Answer;
 
 const emptyOk: Answer = { status: 200, headers: {}, parts: [Buffer.alloc(0)], terminal: 1, streamed: false };
 
-const vllmMetrics: Probe = ({ running, waiting }, { models }) => {
-  const labels = `{engine="0",model_name="${models[0] ?? 'default'}"}`;
+const vllmMetrics: Probe = ({ running, waiting, served }, { models }) => {
+  const names = `engine="0",model_name="${models[0] ?? 'default'}"`;
+  const labels = `{${names}}`;
   return prometheus([
     '# HELP vllm:num_requests_running Number of requests in model execution batches.',
     '# TYPE vllm:num_requests_running gauge',
@@ -33,19 +36,32 @@ const vllmMetrics: Probe = ({ running, waiting }, { models }) => {
     `vllm:num_requests_waiting${labels} ${waiting.toFixed(1)}`,
     '# TYPE vllm:kv_cache_usage_perc gauge',
     `vllm:kv_cache_usage_perc${labels} 0.125`,
+    '# TYPE vllm:request_success_total counter',
+    ...['stop', 'length', 'abort', 'error'].map(
+      (reason) =>
+        `vllm:request_success_total{${names},finished_reason="${reason}"} ${(reason === 'stop' ? served : 0).toFixed(1)}`,
+    ),
   ]);
 };
 
-const llamaMetrics: Probe = ({ running, waiting }) =>
+const llamaMetrics: Probe = ({ running, waiting, served }) =>
   prometheus([
+    '# TYPE llamacpp:tokens_predicted_total counter',
+    `llamacpp:tokens_predicted_total ${served * 5}`,
     '# TYPE llamacpp:requests_processing gauge',
     `llamacpp:requests_processing ${running}`,
     '# TYPE llamacpp:requests_deferred gauge',
     `llamacpp:requests_deferred ${waiting}`,
   ]);
 
-const llamaSlots: Probe = ({ running, slots }) =>
-  jsonAnswer(Array.from({ length: slots }, (_, id) => ({ id, n_ctx: 4096, is_processing: id < running })));
+/** Each tells its last task, once it had one. */
+const llamaSlots: Probe = ({ running, served, slots }) =>
+  jsonAnswer(
+    Array.from({ length: slots }, (_, id) => {
+      const isUsed = id < running || id < served;
+      return { id, n_ctx: 4096, is_processing: id < running, ...(isUsed && { id_task: served + running - 1 }) };
+    }),
+  );
 
 const healthOr =
   (alive: Answer, message: string): Probe =>

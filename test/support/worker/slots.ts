@@ -2,16 +2,20 @@
 export interface Slots {
   readonly running: () => number;
   readonly waiting: () => number;
+  /** How many pieces of work have ended. */
+  readonly served: () => number;
   /** Runs the work when a slot is free; a client that leaves the queue (`gone`) never gets one. */
   readonly occupy: (gone: Promise<unknown>, work: () => Promise<void>) => Promise<void>;
 }
 
 export const createSlots = (limit: number): Slots => {
   let running = 0;
+  let served = 0;
   const queue: { readonly enter: () => void }[] = [];
   return {
     running: () => running,
     waiting: () => queue.length,
+    served: () => served,
     occupy: async (gone, work) => {
       if (running < limit) running += 1;
       else {
@@ -30,6 +34,7 @@ export const createSlots = (limit: number): Slots => {
       try {
         await work();
       } finally {
+        served += 1;
         const next = queue.shift();
         if (next) next.enter();
         else running -= 1;

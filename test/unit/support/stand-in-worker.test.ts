@@ -1,9 +1,13 @@
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createWorkReader } from '../../../lib/registrar/work.ts';
+import { createAsk } from '../../../lib/upstream/ask.ts';
+import { createUpstream } from '../../../lib/upstream/client.ts';
 import { createDeferred } from '../../support/deferred.ts';
 import { eventsOf, parseNdjson, parseSse } from '../../support/frames.ts';
 import { fetchAll, send } from '../../support/http.ts';
 import { type StandIn, startWorker } from '../../support/stand-in-worker.ts';
+import { until } from '../../support/until.ts';
 import {
   bigBody,
   combine,
@@ -224,6 +228,19 @@ describe('how it misbehaves', () => {
     expect(impatient.probes[0]?.headers.connection).toBe('keep-alive');
     await impatient.probes[0]?.closed;
     expect(impatient.openConnections()).toBe(0);
+  });
+
+  test.each(['vllm', 'llamacpp'] as const)('as %s it counts what it did, as the engine does', async (engine) => {
+    await using worker = await startWorker({ name: 'gamma', engine });
+    const { read } = createWorkReader(createAsk(createUpstream({ connectTimeoutMs: 1000 })));
+    const work = async () => {
+      const seen = await read({ url: worker.url, engine }, { signal: new AbortController().signal });
+      return typeof seen === 'object' ? seen : undefined;
+    };
+    const before = await work();
+    expect(before).toEqual({ running: 0, waiting: 0, served: 0, own: 0 });
+    await fetchAll(`${worker.url}/v1/completions`, { body: { model: 'test-model', prompt: 'x' } });
+    expect(await until(async () => (await work())?.running === 0 && ((await work())?.served ?? 0) > 0)).toBe(true);
   });
 
   test('works on as many requests at once as it has slots', async () => {
