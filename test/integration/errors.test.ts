@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { expectErrorIn } from '../support/dialect-errors.ts';
-import { type Gateway, onlyOver, startGateway } from '../support/gateway.ts';
+import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type SendOptions, send } from '../support/http.ts';
+import { onlyOver } from '../support/only-over.ts';
 import { operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { cut, redirect, reply } from '../support/worker/behaviours.ts';

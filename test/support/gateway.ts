@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { test } from '@jest/globals';
 import { startPlatform } from '../../infra/local/platform.ts';
 import type { Limits } from '../../infra/local/pool.ts';
 import type { Runtime } from '../../infra/local/runtime.ts';
@@ -22,17 +21,6 @@ export type Door = 'url' | 'container';
  * of them over function URLs, and those of `test/run.ts` once more over the container.
  */
 export const door: Door = process.env.DOOR === 'container' ? 'container' : 'url';
-
-/**
- * `onlyOver('url', 'a container is never frozen')('the test', ...)` is `test` over that door; over others the test is
- * named as not run, with the reason.
- */
-export const onlyOver =
-  (wanted: Door, reason: string) =>
-  (name: string, run: () => Promise<void>): void => {
-    if (door === wanted) test(name, run);
-    else test.skip(`${name} (only over ${wanted}: ${reason})`, run);
-  };
 
 /** A worker as `LOCALAI_WORKERS` describes it. */
 export interface WorkerSetting {

@@ -1,0 +1,13 @@
+import { test } from '@jest/globals';
+import { type Door, door } from './gateway.ts';
+
+/**
+ * `onlyOver('url', 'a container is never frozen')('the test', ...)` is `test` over that door; over others the test is
+ * named as not run, with the reason.
+ */
+export const onlyOver =
+  (wanted: Door, reason: string) =>
+  (name: string, run: () => Promise<void>): void => {
+    if (door === wanted) test(name, run);
+    else test.skip(`${name} (only over ${wanted}: ${reason})`, run);
+  };
