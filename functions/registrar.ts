@@ -10,12 +10,13 @@ import { createUpstream } from '../lib/upstream/client.ts';
 /** Left of the function's time for the answer and the log line. */
 const MARGIN_MS = 3_000;
 
-const { ssmPrefix: prefix, connectTimeoutMs } = readConfig();
+const { ssmPrefix: prefix, connectTimeoutMs, configTtlMs } = readConfig();
 if (!prefix) throw new ConfigError('GATEWAY_SSM_PREFIX', 'is needed: it says where services are described');
 
 const requestHandler = { connectionTimeout: 2_000, requestTimeout: 5_000, throwOnRequestTimeout: true };
 const registrar = createRegistrar({
   prefix,
+  configTtlMs,
   // `PutParameter` is throttled at three a second for the account, and others write too.
   ssm: new SSMClient({ requestHandler, maxAttempts: 6 }),
   // ECS shares 20 calls a second between everybody: slow down when it says so.

@@ -59,6 +59,8 @@ export interface Worker {
   readonly sleepsByItself?: true | undefined;
   /** Where load is read when not from the engine itself: `haproxy`, a sidecar in front of the worker. */
   readonly load?: string | undefined;
+  /** The service it belongs to, where the registrar changes that one's count. */
+  readonly scaledBy?: string | undefined;
   /** Sent to the worker as `Authorization: Bearer`. */
   readonly apiKey?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;

@@ -15,6 +15,8 @@ const COLD_MS = 8_000;
 const REFRESH_MS = CALL_MS;
 /** The end of an invocation waits this long for a refresh. */
 const SETTLE_MS = 1_000;
+/** Who wants a value read again takes one that was read for another just now. */
+const FRESH_MS = 500;
 
 /** Runs one remote call for the loader: bounded, and on a cold start repeated with full jitter. */
 export type Attempt = <R>(call: Call<R>) => Promise<R>;
@@ -34,6 +36,12 @@ export interface Cached<T> {
    * @throws {UnavailableError} when there has never been a good value.
    */
   current(signal?: AbortSignal): Promise<T>;
+  /**
+   * The value, loaded again unless that was done within the last half second. Waits for it, and gives the last good one
+   * where loading fails.
+   * @throws {UnavailableError} when there has never been a good value.
+   */
+  refreshed(signal?: AbortSignal): Promise<T>;
   /** Resolves when the refresh under way has ended, after 1 s at most. */
   settled(): Promise<void>;
 }
@@ -144,6 +152,17 @@ export const createCached = <T>({
         if (good.loadedAt < refresh.startedAt) {
           log('warn', 'configuration_stale', { age_seconds: Math.round((clock.now() - good.loadedAt) / 1000) });
         }
+      }
+      return good.value;
+    },
+    async refreshed(signal) {
+      const now = clock.now();
+      abandonFrozen(now);
+      if (!good) return first(signal);
+      const age = now - good.loadedAt;
+      if (age < 0 || age > FRESH_MS) {
+        const { done, until } = flight ?? start(false);
+        await waitFor(done, Math.max(0, until - now), signal);
       }
       return good.value;
     },

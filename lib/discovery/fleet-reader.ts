@@ -10,6 +10,7 @@ import {
   shardNames,
   withHeartbeat,
 } from './fleet.ts';
+import type { ScaledService } from './scaled-service.ts';
 
 /** One `GetParameters` takes ten names. */
 const NAMES_PER_CALL = 10;
@@ -22,6 +23,7 @@ export interface ReadFleet {
   readonly listed: readonly FleetWorker[];
   /** With the heartbeat the pointer holds for all healthy ones. */
   readonly workers: readonly FleetWorker[];
+  readonly services: readonly ScaledService[];
 }
 
 /** The names to ask for together with the settings: the pointer and the first two shards of both slots. */
@@ -68,17 +70,17 @@ export const readFleet = async (
     const text = values.get(POINTER_NAME);
     if (text === undefined) return undefined;
     const pointer = decodePointer(text);
-    if (known?.pointer.digest === pointer.digest) {
+    if (known?.pointer.digest === pointer.digest && known.pointer.services?.digest === pointer.services?.digest) {
       if (known.pointer.seenAt === pointer.seenAt) return { ...known, pointer };
-      return { pointer, listed: known.listed, workers: withHeartbeat(known.listed, pointer) };
+      return { ...known, pointer, workers: withHeartbeat(known.listed, pointer) };
     }
     try {
       const names = shardNames(pointer);
       const missing = names.filter((name) => !values.has(name));
       const more = missing.length ? await read(missing, attempt) : values;
       const shards = names.map((name) => values.get(name) ?? more.get(name));
-      const listed = decodeFleet(pointer, shards);
-      return { pointer, listed, workers: withHeartbeat(listed, pointer) };
+      const { workers: listed, services } = decodeFleet(pointer, shards);
+      return { pointer, listed, workers: withHeartbeat(listed, pointer), services };
     } catch (error) {
       if (!(error instanceof FleetError) || round === TRIES) throw error;
       values = await read(firstFleetNames, attempt);

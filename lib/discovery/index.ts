@@ -7,15 +7,12 @@ import type { Snapshot, Source } from './source.ts';
 import { createSsmSource, type SsmSourceOptions } from './ssm.ts';
 import { createStaticWorkers } from './static.ts';
 
-/** Answers 503 to everything until somebody mends the settings; their names are in the log. */
-export const brokenSource: Source = {
-  current: async () => {
-    throw new UnavailableError('The gateway is not configured correctly; its log names the setting.', {
-      retryAfter: 30,
-    });
-  },
-  settled: async () => {},
+const isBroken = async (): Promise<never> => {
+  throw new UnavailableError('The gateway is not configured correctly; its log names the setting.', { retryAfter: 30 });
 };
+
+/** Answers 503 to everything until somebody mends the settings; their names are in the log. */
+export const brokenSource: Source = { current: isBroken, refreshed: isBroken, settled: async () => {} };
 
 /** Settings of the same names (`lib/config.ts`). */
 export interface SourceSettings
@@ -43,8 +40,13 @@ export const createSource = (settings: SourceSettings, ask: AskWorker): Source =
     adminKeys: adminKeys.map((key) => digestEntry(key) ?? noKey),
     aliases: {},
   };
+  const current: Source['current'] = async (signal) => ({
+    ...fixed,
+    workers: (await staticWorkers?.current(signal)) ?? [],
+  });
   return {
-    current: async (signal) => ({ ...fixed, workers: (await staticWorkers?.current(signal)) ?? [] }),
+    current,
+    refreshed: current,
     settled: async () => staticWorkers?.settled(),
   };
 };

@@ -2,13 +2,14 @@ import type { CredentialsProvider, Environment } from '../aws/environment.ts';
 import { createSsmClient, type GetParameters } from '../aws/ssm-client.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
-import type { Worker } from '../worker.ts';
-import { type Attempt, type Cached, createCached } from './cached.ts';
+import { type Attempt, createCached } from './cached.ts';
 import { FleetError, POINTER_NAME } from './fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from './fleet-reader.ts';
 import { digestEntry, noKey } from './keys.ts';
 import { readSetting, type SettingName, settingNames, workerKeyOf } from './parameters.ts';
+import { sleepersOf } from './scaled-service.ts';
 import type { Snapshot, Source } from './source.ts';
+import type { StaticWorkers } from './static.ts';
 
 export interface SsmSourceOptions {
   /** `GATEWAY_SSM_PREFIX`, no trailing slash. */
@@ -20,7 +21,7 @@ export interface SsmSourceOptions {
   readonly apiKeys: readonly string[];
   readonly adminKeys: readonly string[];
   /** Given: these workers, cached as long as parameters are, and not the registrar's fleet, which is then not read. */
-  readonly staticWorkers?: Cached<readonly Worker[]> | undefined;
+  readonly staticWorkers?: StaticWorkers | undefined;
   /** AWS's own variables, usually `process.env`. */
   readonly env: Environment;
   /** Default: those of `env`. */
@@ -30,6 +31,20 @@ export interface SsmSourceOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
 }
+
+/** The fleet's part of a snapshot. */
+type Shown = Pick<Snapshot, 'workers' | 'services' | 'sleepers'>;
+
+const shownOf = ({ workers: listed, services }: ReadFleet, keyOf: (service: string) => string | undefined): Shown => {
+  const scaled = new Set(services.map(({ name }) => name));
+  const workers = listed.map(({ service, ...worker }) => ({
+    ...worker,
+    apiKey: keyOf(service),
+    ...(scaled.has(service) && { scaledBy: service }),
+  }));
+  if (services.length === 0) return { workers };
+  return { workers, services, sleepers: sleepersOf(services, workers) };
+};
 
 /**
  * Settings and fleet from SSM: one `GetParameters` with ten fixed names per environment and TTL, one more call per ten
@@ -62,7 +77,7 @@ export const createSsmSource = ({
   let aliases: Readonly<Record<string, string>> = {};
   let workerKeys: Readonly<Record<string, string>> = {};
   let fleet: ReadFleet | undefined;
-  let keyed: { readonly fleet: ReadFleet; readonly keys: string; readonly workers: readonly Worker[] } | undefined;
+  let keyed: { readonly fleet: ReadFleet; readonly keys: string; readonly shown: Shown } | undefined;
 
   const complain = (name: string, value: string, reason: string) => {
     if (complaints.get(name) === value) return;
@@ -89,7 +104,7 @@ export const createSsmSource = ({
     return result.state === 'value' ? result.value : {};
   };
 
-  const readWorkers = async (found: ReadonlyMap<string, string>, attempt: Attempt) => {
+  const readShown = async (found: ReadonlyMap<string, string>, attempt: Attempt): Promise<Shown> => {
     try {
       const next = await readFleet(read, found, attempt, fleet);
       if (next) complaints.delete(POINTER_NAME);
@@ -101,15 +116,12 @@ export const createSsmSource = ({
     }
     if (!fleet) throw new FleetError('there is no fleet snapshot: has the registrar run?');
     const keyText = JSON.stringify(workerKeys);
-    // The same array as long as nothing changed: the router hangs its own state on it.
-    if (keyed?.fleet.workers !== fleet.workers || keyed.keys !== keyText) {
-      const workers = fleet.workers.map(({ service, ...worker }) => ({
-        ...worker,
-        apiKey: workerKeyOf(workerKeys, service),
-      }));
-      keyed = { fleet, keys: keyText, workers };
+    // The same arrays as long as nothing changed: the router hangs its own state on them.
+    if (keyed?.fleet.workers !== fleet.workers || keyed.fleet.services !== fleet.services || keyed.keys !== keyText) {
+      const shown = shownOf(fleet, (service) => workerKeyOf(workerKeys, service));
+      keyed = { fleet, keys: keyText, shown };
     }
-    return keyed.workers;
+    return keyed.shown;
   };
 
   const load = async (attempt: Attempt): Promise<Snapshot> => {
@@ -118,7 +130,7 @@ export const createSsmSource = ({
     workerKeys = record(found, 'runtime/worker-keys');
     const header = setting(found, 'runtime/expose-node-header');
     return {
-      workers: staticWorkers ? [] : await readWorkers(found, attempt),
+      ...(staticWorkers ? { workers: [] } : await readShown(found, attempt)),
       exposeNodeHeader: header.state === 'absent' ? exposeNodeHeader : header.state === 'value' && header.value,
       apiKeys: keys(found, 'runtime/api-keys'),
       adminKeys: keys(found, 'runtime/admin-keys'),
@@ -131,11 +143,13 @@ export const createSsmSource = ({
   if (!staticWorkers) return parameters;
 
   // A cache of its own: a worker that hangs when asked for its models must not hold up a changed setting.
+  const current: Source['current'] = async (signal) => {
+    const [settings, workers] = await Promise.all([parameters.current(signal), staticWorkers.current(signal)]);
+    return { ...settings, workers };
+  };
   return {
-    async current(signal) {
-      const [settings, workers] = await Promise.all([parameters.current(signal), staticWorkers.current(signal)]);
-      return { ...settings, workers };
-    },
+    current,
+    refreshed: current,
     async settled() {
       await Promise.all([parameters.settled(), staticWorkers.settled()]);
     },

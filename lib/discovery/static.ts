@@ -13,6 +13,9 @@ const LIST_MS = 5_000;
 /** By the wall clock an older look was frozen with its sockets. */
 const LOOK_MS = RECOGNISE_MS + 2 * LIST_MS;
 
+/** They come with the environment, and nobody waits for another list of them. */
+export type StaticWorkers = Pick<Cached<readonly Worker[]>, 'current' | 'settled'>;
+
 /** What was found out about a worker: as much of it as its record leaves open. */
 type Known = Pick<Worker, 'engine' | 'models' | 'about' | 'version'>;
 
@@ -34,7 +37,7 @@ const isOpen = ({ engine, models }: Worker): boolean => engine === undefined || 
  * engine they are, and which models they have. A worker keeps what it said last; until it has said something it counts
  * as LocalAI, and may have any model.
  */
-export const createStaticWorkers = (options: StaticWorkersOptions): Cached<readonly Worker[]> => {
+export const createStaticWorkers = (options: StaticWorkersOptions): StaticWorkers => {
   const { workers, ttlMs, ask, log, clock = systemClock, random } = options;
   const asked = workers.filter(isOpen);
   if (asked.length === 0) return { current: async () => workers, settled: async () => {} };

@@ -1,5 +1,7 @@
-import type { FleetWorker } from '../discovery/fleet.ts';
-import type { ListedModel } from '../worker.ts';
+import type { ListedModel, Worker } from '../worker.ts';
+
+/** Whoever has models: workers and services. */
+type Listing = Pick<Worker, 'models' | 'about'>;
 
 /** Bytes of JSON that one worker's models may take, tried in this order until the whole fleet can be written. */
 const capsInBytes = [24_576, 6_144, 1_536] as const;
@@ -22,7 +24,7 @@ const fitting = <T>(items: readonly T[], room: number): { readonly taken: readon
  * Names first, then what is said about them. A worker whose names do not fit may have any model besides those that do,
  * so that none of its models is out of reach: it then comes after workers that name the one wanted.
  */
-const capped = (worker: FleetWorker, cap: number): FleetWorker => {
+const capped = <T extends Listing>(worker: T, cap: number): T => {
   const { models = [], about = [] } = worker;
   if (sizeOf(models) + sizeOf(about) <= cap) return worker;
   const names = fitting(models, cap);
@@ -44,10 +46,10 @@ const capped = (worker: FleetWorker, cap: number): FleetWorker => {
  * for all. Workers with lists of usual length stay as they are.
  * @param isWritable whether so many workers with so much to say can be written.
  */
-export const fitted = (
-  workers: readonly FleetWorker[],
-  isWritable: (workers: readonly FleetWorker[]) => boolean,
-): readonly FleetWorker[] => {
+export const fitted = <T extends Listing>(
+  workers: readonly T[],
+  isWritable: (workers: readonly T[]) => boolean,
+): readonly T[] => {
   let cut = workers;
   for (const cap of capsInBytes) {
     cut = workers.map((worker) => capped(worker, cap));

@@ -3,20 +3,18 @@ import type { Attempt } from '../discovery/cached.ts';
 import {
   decodePointer,
   encodeFleet,
+  type Fleet,
   FleetError,
-  type FleetWorker,
   fleetDigest,
   POINTER_NAME,
   type Pointer,
+  servicesDigest,
 } from '../discovery/fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from '../discovery/fleet-reader.ts';
 import { readSetting } from '../discovery/parameters.ts';
 import type { log as Log } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
-import { createPacer } from './pacer.ts';
 
-/** SSM's standard throughput is three `PutParameter` a second, for the whole account. */
-const PUTS_PER_SECOND = 3;
 /** A fleet that does not change is confirmed this often, by the pointer alone: its heartbeat. */
 const CONFIRM_EVERY_MS = 5 * 60_000;
 
@@ -49,16 +47,24 @@ export interface FleetStore {
    */
   write(
     before: Stored,
-    workers: readonly FleetWorker[],
+    fleet: Fleet,
     confirmed: boolean,
     signal: AbortSignal,
   ): Promise<{ readonly outcome: 'unchanged' | 'confirmed' | 'written'; readonly generation: number }>;
 }
 
-export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, log: typeof Log): FleetStore => {
+export interface FleetStoreOptions {
+  readonly ssm: SSMClient;
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly log: typeof Log;
+  /** Resolves when the next parameter may be written. */
+  readonly pace: () => Promise<void>;
+}
+
+export const createFleetStore = ({ ssm, prefix, clock, log, pace }: FleetStoreOptions): FleetStore => {
   let known: ReadFleet | undefined;
   let goodKeys: Readonly<Record<string, string>> | undefined;
-  const pace = createPacer(PUTS_PER_SECOND, clock);
 
   const readParameters = readBelow(async (Names, abortSignal) => {
     const command = new GetParametersCommand({ Names: [...Names], WithDecryption: true });
@@ -146,9 +152,12 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
       };
     },
 
-    async write(before, workers, confirmed, signal) {
+    async write(before, { workers, services }, confirmed, signal) {
       const previous = before.fleet?.pointer;
-      const unchanged = previous !== undefined && previous.digest === fleetDigest(workers);
+      const unchanged =
+        previous !== undefined &&
+        previous.digest === fleetDigest(workers) &&
+        previous.services?.digest === servicesDigest(services);
       const now = clock.now();
       if (unchanged && (!confirmed || now - Date.parse(previous.seenAt) < CONFIRM_EVERY_MS)) {
         return { outcome: 'unchanged', generation: previous.generation };
@@ -160,7 +169,7 @@ export const createFleetStore = (ssm: SSMClient, prefix: string, clock: Clock, l
       }
       let pointerText = before.pointerText;
       for (let generation = before.generation + 1; ; generation += 1) {
-        const { shards, pointer } = encodeFleet(workers, generation);
+        const { shards, pointer } = encodeFleet(workers, generation, services);
         await writeShards(shards, pointerText, signal);
         pointerText = await point(pointerText, { ...pointer, seenAt }, signal);
         // Another registrar's last shard may have come between the look and the pointer: the other slot, then.

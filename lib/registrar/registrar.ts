@@ -1,7 +1,8 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { SSMClient } from '@aws-sdk/client-ssm';
-import { type FleetWorker, shardCount } from '../discovery/fleet.ts';
+import { type Fleet, type FleetWorker, shardCount } from '../discovery/fleet.ts';
 import { workerKeyOf } from '../discovery/parameters.ts';
+import type { ScaledService } from '../discovery/scaled-service.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Ask } from '../upstream/ask.ts';
@@ -9,9 +10,13 @@ import { examine, type Prospect, unasked } from './examine.ts';
 import { fitted } from './fit.ts';
 import { createFleetStore, type Stored } from './fleet-store.ts';
 import { nodeId } from './node-id.ts';
+import { createPacer } from './pacer.ts';
 import { atMost, mapParallel } from './parallel.ts';
-import { type EcsService, readServices, type Service } from './services.ts';
-import { discoverTasks, type TaskPhase } from './tasks.ts';
+import { createScaleStore } from './scale-store.ts';
+import { createScaler, type ScaledRoster } from './scaler.ts';
+import { type EcsService, isScaled, readServices, type Service } from './services.ts';
+import { type Discovered, discoverTasks, type TaskPhase } from './tasks.ts';
+import { createWorkReader } from './work.ts';
 
 /** ECS allows 20 such calls a second for the whole account. */
 const SERVICES_AT_ONCE = 5;
@@ -22,6 +27,20 @@ const WORKERS_AT_ONCE = 200;
 
 /** A function has 1,024 file descriptors, and a question is a socket. */
 const QUESTIONS_AT_ONCE = 500;
+
+/** SSM's standard throughput is three `PutParameter` a second, for the whole account. */
+const PUTS_PER_SECOND = 3;
+
+/** One look at everything; of it, half may go into looking, the rest is for writing. */
+const LOOK_MS = 52_000;
+/** While something wakes, everything is looked at this often, */
+const LOOK_EVERY_MS = 2_000;
+/** for so long in one run. */
+const RUN_MS = 280_000;
+/** Looks that change nothing are told of this often. */
+const TOLD_EVERY_MS = 50_000;
+/** Cache times for which gateways may go on sending to a worker that is listed as draining. */
+const DRAINING_TTLS = 4;
 
 /** What EventBridge sends; a schedule has no such detail. */
 export interface TaskEvent {
@@ -36,6 +55,8 @@ export interface RegistrarOptions {
   readonly ask: Ask;
   readonly log?: typeof systemLog;
   readonly clock?: Clock;
+  /** `GATEWAY_CONFIG_TTL_SECONDS` of the gateways, in milliseconds. */
+  readonly configTtlMs?: number;
 }
 
 export interface Report {
@@ -49,9 +70,10 @@ export interface Report {
 
 export interface Registrar {
   /**
-   * Turns `services/*` into the fleet snapshot, once.
+   * Turns `services/*` into the fleet snapshot, and changes the counts of services that may sleep. While one of them
+   * wakes, it goes on looking.
    * @param event a task event of a service that is nobody's is ignored; anything else starts a run.
-   * @param budgetMs the time there is; half of it may go into looking, the rest is for writing.
+   * @param budgetMs the time there is.
    * @throws errors of SSM and ConflictError: nothing, or no whole fleet, was written; readers keep theirs.
    */
   run(event: TaskEvent, budgetMs: number): Promise<Report>;
@@ -61,6 +83,14 @@ export interface Registrar {
 interface Roster {
   readonly targets: readonly { readonly target: Prospect; readonly phase: Exclude<TaskPhase, 'gone'> }[];
   readonly kept: readonly FleetWorker[];
+  /** What ECS said of its tasks. */
+  readonly discovered?: Discovered;
+}
+
+/** One look at everything. */
+interface Look {
+  readonly report: Report;
+  readonly isWaking: boolean;
 }
 
 const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
@@ -70,6 +100,9 @@ const isEcs = (service: Service): service is EcsService => 'cluster' in service;
 const concerns = ({ detail }: TaskEvent, { cluster, service }: EcsService) =>
   detail?.group === `service:${service}` && (detail.clusterArn ?? '').split('/').at(-1) === cluster.split('/').at(-1);
 
+const countOf = (services: readonly ScaledService[], ...states: readonly ScaledService['state'][]) =>
+  services.filter(({ state }) => states.includes(state)).length;
+
 /** One registrar runs at a time (reserved concurrency 1); the pointer's check before its write holds the rest. */
 export const createRegistrar = ({
   prefix,
@@ -78,9 +111,20 @@ export const createRegistrar = ({
   ask,
   log = systemLog,
   clock = systemClock,
+  configTtlMs = 10_000,
 }: RegistrarOptions): Registrar => {
-  const store = createFleetStore(ssm, prefix, clock, log);
-  const politely = atMost(QUESTIONS_AT_ONCE, ask);
+  const pace = createPacer(PUTS_PER_SECOND, clock);
+  const store = createFleetStore({ ssm, prefix, clock, log, pace });
+  const work = createWorkReader(atMost(QUESTIONS_AT_ONCE, ask));
+  const scale = createScaler({
+    ecs,
+    store: createScaleStore({ ssm, prefix, log, pace }),
+    work,
+    log,
+    clock,
+    drainMs: DRAINING_TTLS * configTtlMs,
+  });
+  let toldAt = 0;
 
   const ecsTargets = async (
     name: string,
@@ -88,7 +132,8 @@ export const createRegistrar = ({
     before: Stored,
     signal: AbortSignal,
   ): Promise<Roster> => {
-    const { tasks, failed } = await discoverTasks(ecs, service, signal);
+    const discovered = await discoverTasks(ecs, service, signal);
+    const { tasks, failed } = discovered;
     const bare = tasks.filter(({ address }) => !address);
     if (bare.length) {
       // A task that is starting has no interface yet; one that runs without never will.
@@ -116,7 +161,7 @@ export const createRegistrar = ({
       };
       return [{ target, phase }];
     });
-    return { targets, kept };
+    return { targets, kept, discovered };
   };
 
   /** Who is there, by service; nobody is asked yet. */
@@ -138,8 +183,9 @@ export const createRegistrar = ({
     return [...byId.values()];
   };
 
-  const shortened = (workers: readonly FleetWorker[]) => {
-    const cut = fitted(workers, (some) => shardCount(some) <= SHARDS_PER_RUN);
+  const shortened = ({ workers, services }: Fleet): Fleet => {
+    const known = fitted(services, (some) => shardCount([], some) <= SHARDS_PER_RUN / 2);
+    const cut = fitted(workers, (some) => shardCount(some, known) <= SHARDS_PER_RUN);
     const lists = cut.flatMap((worker, at) => {
       const { models } = workers[at] ?? {};
       return models && worker.models !== models
@@ -147,61 +193,120 @@ export const createRegistrar = ({
         : [];
     });
     for (const list of lists) log('warn', 'model_list_cut', list);
-    return cut;
+    return { workers: cut, services: known };
   };
 
-  return {
-    async run(event, budgetMs) {
-      const signal = AbortSignal.timeout(Math.floor(budgetMs));
-      const startedAt = clock.now();
-      const services = [...(await readServices(ssm, prefix, signal))];
-      const about = (workers: readonly FleetWorker[]) => ({
-        services: services.length,
-        workers: workers.length,
-        healthy: workers.filter(({ status }) => status === 'healthy').length,
-        milliseconds: clock.now() - startedAt,
-      });
-      const isTaskEvent = event['detail-type'] === 'ECS Task State Change';
-      if (isTaskEvent && !services.some(([, one]) => 'cluster' in one && concerns(event, one))) {
-        return { outcome: 'ignored', generation: 0, ...about([]) };
-      }
-
-      const before = await store.read(signal);
-      let confirmed = true;
-      const keep = (name: string, reason: string) => {
-        confirmed = false;
-        const kept = (before.fleet?.listed ?? []).filter((worker) => worker.service === name);
-        log('error', 'service_kept', { service: name, reason, workers: kept.length });
-        return { targets: [], kept };
-      };
-      const lookUntil = AbortSignal.timeout(Math.floor(budgetMs / 2));
-      const found = await mapParallel(services, SERVICES_AT_ONCE, async ([name, service]): Promise<Roster> => {
+  const look = async (services: Awaited<ReturnType<typeof readServices>>, budgetMs: number): Promise<Look> => {
+    const signal = AbortSignal.timeout(Math.floor(budgetMs));
+    const startedAt = clock.now();
+    const before = await store.read(signal);
+    const previous = new Map((before.fleet?.services ?? []).map((one) => [one.name, one]));
+    let confirmed = true;
+    const keep = (name: string, reason: string) => {
+      confirmed = false;
+      const kept = (before.fleet?.listed ?? []).filter((worker) => worker.service === name);
+      log('error', 'service_kept', { service: name, reason, workers: kept.length });
+      return { targets: [], kept };
+    };
+    const lookUntil = AbortSignal.timeout(Math.floor(budgetMs / 2));
+    const found = await mapParallel([...services], SERVICES_AT_ONCE, async ([name, service]) => {
+      const roster = async (): Promise<Roster> => {
         if ('malformed' in service) return keep(name, `parameter ${prefix}/services/${name}: ${service.malformed}`);
         try {
           return await discover(name, service, before, lookUntil);
         } catch (error) {
           return keep(name, describe(error));
         }
+      };
+      return { name, service, ...(await roster()) };
+    });
+    const known = new Map((before.fleet?.workers ?? []).map((worker) => [worker.id, worker]));
+    const targets = found.flatMap((one) => one.targets);
+    const looked = await mapParallel(targets, WORKERS_AT_ONCE, async ({ target, phase }): Promise<FleetWorker> => {
+      const previously = known.get(target.id);
+      if (phase !== 'running') return unasked(target, phase, previously);
+      const apiKey = workerKeyOf(before.workerKeys, target.service);
+      return examine(target, {
+        ask: work.ask,
+        known: previously,
+        apiKey,
+        isKeyless: before.isKeyless,
+        signal: lookUntil,
       });
-      const known = new Map((before.fleet?.workers ?? []).map((worker) => [worker.id, worker]));
-      const targets = found.flatMap((one) => one.targets);
-      const looked = await mapParallel(targets, WORKERS_AT_ONCE, async ({ target, phase }): Promise<FleetWorker> => {
-        const previous = known.get(target.id);
-        if (phase !== 'running') return unasked(target, phase, previous);
-        const apiKey = workerKeyOf(before.workerKeys, target.service);
-        return examine(target, {
-          ask: politely,
-          known: previous,
-          apiKey,
-          isKeyless: before.isKeyless,
-          signal: lookUntil,
-        });
-      });
-      const workers = shortened(unique([...looked, ...found.flatMap(({ kept }) => kept)]));
-      const { outcome, generation } = await store.write(before, workers, confirmed, signal);
-      const report = { outcome, generation, ...about(workers) };
-      log('info', 'fleet', { ...report });
-      return report;
+    });
+    const all = unique([...looked, ...found.flatMap(({ kept }) => kept)]);
+    const rosters = found.flatMap(({ name, service, discovered }): ScaledRoster[] => {
+      if ('malformed' in service || !isScaled(service)) return [];
+      const workers = all.filter((worker) => worker.service === name);
+      const apiKey = workerKeyOf(before.workerKeys, name);
+      return [{ name, service, discovered, workers, apiKey, shown: previous.get(name) }];
+    });
+    const scaled = rosters.length > 0 ? await scale(rosters, signal) : [];
+    const isOfScaled = new Set(rosters.map(({ name }) => name));
+    // Nobody knows what is to become of a service that cannot be read: it is shown as it was.
+    const unread = found.flatMap(({ name, service }) => ('malformed' in service ? (previous.get(name) ?? []) : []));
+    const fleet = shortened({
+      workers: [...all.filter(({ service }) => !isOfScaled.has(service)), ...scaled.flatMap(({ workers }) => workers)],
+      services: [...unread, ...scaled.flatMap(({ service }) => service ?? [])],
+    });
+    const { outcome, generation } = await store.write(before, fleet, confirmed, signal);
+    await Promise.all(scaled.map(({ remember }) => remember()));
+
+    const healthy = fleet.workers.filter(({ status }) => status === 'healthy');
+    const served = new Set(healthy.map(({ service }) => service));
+    const unserved =
+      scaled.filter(({ isUnserved }) => isUnserved).length +
+      found.filter(({ name }) => !isOfScaled.has(name) && !served.has(name)).length;
+    const report: Report = {
+      outcome,
+      generation,
+      services: services.size,
+      workers: fleet.workers.length,
+      healthy: healthy.length,
+      milliseconds: clock.now() - startedAt,
+    };
+    const states = {
+      awake: countOf(fleet.services, 'awake', 'draining'),
+      waking: countOf(fleet.services, 'waking'),
+      asleep: countOf(fleet.services, 'asleep'),
+      failed: countOf(fleet.services, 'failed'),
+      unserved,
+    };
+    if (outcome !== 'unchanged' || !(clock.now() - toldAt < TOLD_EVERY_MS)) {
+      toldAt = clock.now();
+      log('info', 'fleet', { ...report, ...states });
+    }
+    return { report, isWaking: scaled.some(({ isWaking }) => isWaking) };
+  };
+
+  return {
+    async run(event, budgetMs) {
+      const startedAt = clock.now();
+      const until = startedAt + Math.min(budgetMs, RUN_MS);
+      const left = () => Math.min(LOOK_MS, until - clock.now());
+      const readAll = () => readServices(ssm, prefix, AbortSignal.timeout(Math.max(1, Math.floor(left()))));
+      let services = await readAll();
+      const isTaskEvent = event['detail-type'] === 'ECS Task State Change';
+      if (isTaskEvent && ![...services.values()].some((one) => 'cluster' in one && concerns(event, one))) {
+        const milliseconds = clock.now() - startedAt;
+        return { outcome: 'ignored', generation: 0, services: services.size, workers: 0, healthy: 0, milliseconds };
+      }
+
+      toldAt = 0;
+      let lookedAt = clock.now();
+      let { report, isWaking } = await look(services, Math.max(1, left()));
+      while (isWaking && lookedAt + LOOK_EVERY_MS < until) {
+        await clock.sleep(Math.max(0, lookedAt + LOOK_EVERY_MS - clock.now()));
+        lookedAt = clock.now();
+        // Whoever waits for a service is not helped by a run that ends because one call failed.
+        try {
+          services = await readAll();
+          ({ report, isWaking } = await look(services, Math.max(1, left())));
+        } catch (error) {
+          log('error', 'look_failed', { reason: describe(error) });
+        }
+      }
+      return { ...report, milliseconds: clock.now() - startedAt };
     },
   };
 };

@@ -1,3 +1,6 @@
+import type { ServiceState } from '../discovery/scaled-service.ts';
+import type { SeenWork } from './work.ts';
+
 /** How an operator lets a service's count change (`scale` in `services/<name>`); times in milliseconds. */
 export interface ScaleSettings {
   /** What it sleeps at. */
@@ -9,22 +12,12 @@ export interface ScaleSettings {
   readonly wakeMs: number;
 }
 
-export type ServiceState = 'awake' | 'waking' | 'asleep' | 'draining' | 'failed';
-
-/** What a worker's own counters say. */
-export interface Work {
-  readonly running: number;
-  readonly waiting: number;
-  /** Requests served since its engine started. */
-  readonly served: number;
-}
-
 /** A worker as it was just seen. */
 export interface SeenWorker {
   readonly id: string;
   readonly isHealthy: boolean;
   /** `none`: its engine counts nothing, so nobody can know. `undefined`: it did not answer this time. */
-  readonly work: Work | 'none' | undefined;
+  readonly work: SeenWork | 'none' | undefined;
 }
 
 /** A service at one moment, from outside. */
@@ -61,7 +54,9 @@ export interface ScaleRecord {
   readonly crowded: number;
   /** When a worker was added last. */
   readonly grownAt?: number | undefined;
-  /** For an operator: why it failed, or never sleeps. */
+  /** The wish for which engines that sleep by themselves were woken last. */
+  readonly rousedFor?: number | undefined;
+  /** For an operator: why it failed, or never sleeps, or what went wrong last on its way to a state. */
   readonly reason?: string | undefined;
 }
 
@@ -85,12 +80,16 @@ const CROWDED_LOOKS = 2;
 const GROWTH_MS = 10 * 60_000;
 const WAKES_KEPT = 9;
 
-const isBusy = ({ running, waiting }: Work) => running + waiting > 0;
+export const isBusy = ({ running, waiting }: SeenWork): boolean => running + waiting > 0;
 
-/** @returns whether anything was served since the last look. A counter lower than before has started anew. */
-const hasServed = (id: string, { served }: Work, before: ScaleRecord['served']): boolean => {
+/**
+ * @param before as `ScaleRecord.served`.
+ * @returns whether anything was served since then, beside what the registrar asked. A counter lower than before has
+ *   started anew.
+ */
+export const hasServed = (id: string, { served, own }: SeenWork, before: ScaleRecord['served']): boolean => {
   const last = Object.hasOwn(before, id) ? (before[id] as number) : 0;
-  return served !== last && served > 0;
+  return (served >= last ? served - last : served) > own;
 };
 
 const begin = (
@@ -145,9 +144,12 @@ const whileWaking = (limits: ScaleLimits, record: ScaleRecord, look: Look): Deci
   const stops = stopped.filter((id) => !record.stoppedBefore.includes(id)).length;
   if (stops >= STOPS) return fail(limits, record, look, `${stops} of its tasks stopped before they were healthy`);
   if (unplaced && unplaced.at > record.since) return fail(limits, record, look, unplaced.reason);
-  if (now - record.since >= limits.wakeMs) return fail(limits, record, look, 'no worker became healthy in time');
+  if (now - record.since >= limits.wakeMs) {
+    return fail(limits, record, look, record.reason ?? 'no worker became healthy in time');
+  }
   // A registrar that was ended between remembering and doing: it is done now.
-  return { record, desired: look.desired === 0 ? Math.max(1, limits.min) : undefined };
+  const least = Math.max(1, limits.min);
+  return { record, desired: look.desired < least ? least : undefined };
 };
 
 /** What the counters say of a moment. */
@@ -196,6 +198,7 @@ const whileAwake = (limits: ScaleLimits, before: ScaleRecord, look: Look): Decis
     };
   }
   const { record, isIdle, isKnown } = count(before, look);
+  if (desired < limits.min) return { record, desired: limits.min };
   if (!isKnown) return grow(limits, { ...record, reason: 'its engine has no counters that say when it is idle' }, look);
   const known = { ...record, reason: undefined };
   const quietSince = Math.max(known.idleSince ?? now, wantedAt);
@@ -236,11 +239,13 @@ export const decide = (limits: ScaleLimits, remembered: ScaleRecord | undefined,
     case 'draining':
       return whileDraining(limits, record, look);
     default:
-      // Somebody raised the count by hand, or its workers came after all.
+      // Somebody raised the count by hand, or its workers came after all: no wake that could be measured.
       if (look.desired > limits.min || (look.desired > 0 && look.workers.some(({ isHealthy }) => isHealthy))) {
-        return { record: wake(limits, record, look).record };
+        return { record: { ...wake(limits, record, look).record, wokenAt: undefined } };
       }
-      return isWanted ? wake(limits, record, look) : { record };
+      return isWanted || (record.state === 'asleep' && look.desired < limits.min)
+        ? wake(limits, record, look)
+        : { record };
   }
 };
 

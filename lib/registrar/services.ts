@@ -2,14 +2,47 @@ import { paginateGetParametersByPath, type SSMClient } from '@aws-sdk/client-ssm
 import * as v from 'valibot';
 import { ownFields, workerFields } from '../discovery/listed-worker.ts';
 import { isObject, readJson } from '../json.ts';
+import type { ScaleSettings } from './scaling.ts';
 
 const name = v.pipe(v.string(), v.trim(), v.nonEmpty());
+
+const count = (least: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(1_000));
+/** Above 0, up to a week. */
+const minutes = v.pipe(v.number(), v.gtValue(0), v.maxValue(10_080));
+const MINUTE_MS = 60_000;
+
+/** docs/contract.md 11. */
+const scale = v.pipe(
+  v.object({
+    min: v.optional(count(0), 1),
+    max: v.optional(count(1)),
+    idleMinutes: v.optional(minutes, 15),
+    wakeMinutes: v.optional(minutes, 40),
+  }),
+  v.transform(({ min, max, idleMinutes, wakeMinutes }) => ({
+    min,
+    max: max ?? Math.max(min, 1),
+    idleMinutes,
+    wakeMinutes,
+  })),
+  v.check(({ min, max }) => max >= min, 'max must not be below min'),
+  v.transform(
+    ({ min, max, idleMinutes, wakeMinutes }): ScaleSettings => ({
+      min,
+      max,
+      idleMs: idleMinutes * MINUTE_MS,
+      wakeMs: wakeMinutes * MINUTE_MS,
+    }),
+  ),
+);
 
 const ecsService = v.object({
   cluster: name,
   service: name,
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
   scheme: v.optional(v.picklist(['http', 'https']), 'http'),
+  /** Left out: its count is nobody's business here. */
+  scale: v.optional(scale),
   ...workerFields,
 });
 
@@ -27,6 +60,11 @@ export type EcsService = v.InferOutput<typeof ecsService>;
 /** Workers an operator lists. */
 type StaticService = v.InferOutput<typeof staticService>;
 export type Service = EcsService | StaticService;
+/** One whose count the registrar changes. */
+export type ScaledEcsService = EcsService & { readonly scale: ScaleSettings };
+
+export const isScaled = (service: Service): service is ScaledEcsService =>
+  'cluster' in service && service.scale !== undefined;
 
 /** @returns the service, or the reason why the value is none. */
 export const parseService = (text: string): Service | { readonly malformed: string } => {

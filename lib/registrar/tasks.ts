@@ -40,6 +40,10 @@ export const serviceTaskOf = (task: Task): ServiceTask | undefined => {
 
 export interface Discovered {
   readonly tasks: readonly ServiceTask[];
+  /** How many run and are to go on running. */
+  readonly running: number;
+  /** ARNs of those that have stopped lately. */
+  readonly stopped: readonly string[];
   /** ARNs ECS listed but could not describe, other than `MISSING` (gone meanwhile). */
   readonly failed: readonly string[];
 }
@@ -63,12 +67,18 @@ export const discoverTasks = async (
   }
   const listed = [...arns];
   const tasks: ServiceTask[] = [];
+  const stopped: string[] = [];
   const failed: string[] = [];
   for (let start = 0; start < listed.length; start += TASKS_PER_CALL) {
     const some = listed.slice(start, start + TASKS_PER_CALL);
     const answer = await ecs.send(new DescribeTasksCommand({ cluster, tasks: some }), { abortSignal });
-    tasks.push(...(answer.tasks ?? []).flatMap((task) => serviceTaskOf(task) ?? []));
+    for (const task of answer.tasks ?? []) {
+      const candidate = serviceTaskOf(task);
+      if (candidate) tasks.push(candidate);
+      else if (task.taskArn) stopped.push(task.taskArn);
+    }
     for (const { arn, reason } of answer.failures ?? []) if (arn && reason !== 'MISSING') failed.push(arn);
   }
-  return { tasks, failed };
+  const running = tasks.filter(({ phase }) => phase === 'running' || phase === 'unhealthy').length;
+  return { tasks, running, stopped, failed };
 };

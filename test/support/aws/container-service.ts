@@ -83,6 +83,15 @@ export interface ContainerService {
   /** Replaces a service's tasks; creates cluster and service where needed. */
   readonly setTasks: (cluster: string, service: string, tasks: readonly WireTask[]) => void;
   readonly removeService: (cluster: string, service: string) => void;
+  /** The count that DescribeServices tells; without one it is the number of tasks. */
+  readonly setDesired: (cluster: string, service: string, desired: number) => void;
+  readonly desired: (cluster: string, service: string) => number;
+  /** Every count set through the API, in order. */
+  readonly updates: readonly { readonly service: string; readonly desired: number; readonly at: number }[];
+  /** Told of each count set through the API. */
+  readonly onUpdate: (listener: (service: string, desired: number) => void) => void;
+  /** Puts a line into the service's event log. */
+  readonly say: (cluster: string, service: string, message: string, at?: number) => void;
   /** Tasks that ListTasks still names but DescribeTasks reports as `MISSING`. */
   readonly vanish: (taskArn: string) => void;
 }
@@ -97,6 +106,11 @@ const invalid = (message: string) => new AwsError('InvalidParameterException', m
 export const createContainerService = (arnPrefix: string): { operations: Operations; service: ContainerService } => {
   const clusters = new Map<string, Map<string, readonly WireTask[]>>();
   const vanished = new Set<string>();
+  const counts = new Map<string, number>();
+  const events = new Map<string, { id: string; createdAt: number; message: string }[]>();
+  const updates: { service: string; desired: number; at: number }[] = [];
+  let told: (service: string, desired: number) => void = () => {};
+  const keyOf = (cluster: string, service: string) => `${nameOf(cluster)}/${nameOf(service)}`;
   const clusterOf = ({ cluster }: Input) => {
     const found = clusters.get(nameOf(cluster ?? 'default'));
     if (!found) throw new AwsError('ClusterNotFoundException', 'Cluster not found.');
@@ -143,16 +157,48 @@ export const createContainerService = (arnPrefix: string): { operations: Operati
         const tasks = cluster.get(nameOf(name)) ?? [];
         const runningCount = tasks.filter(({ lastStatus }) => lastStatus === 'RUNNING').length;
         const serviceArn = arnOf(name);
-        return { serviceArn, serviceName: nameOf(name), status: 'ACTIVE', desiredCount: tasks.length, runningCount };
+        const key = keyOf(clusterName, name);
+        const desiredCount = counts.get(key) ?? tasks.length;
+        const said = (events.get(key) ?? []).toReversed();
+        return { serviceArn, serviceName: nameOf(name), status: 'ACTIVE', desiredCount, runningCount, events: said };
       });
       return { services: described, failures: (absent ?? []).map((name) => ({ arn: arnOf(name), reason: 'MISSING' })) };
     },
+
+    UpdateService: (input) => {
+      const cluster = nameOf(input.cluster ?? 'default');
+      const name = nameOf(input.service);
+      if (!clusterOf(input).has(name)) throw new AwsError('ServiceNotFoundException', 'Service not found.');
+      const { desiredCount } = input;
+      if (!Number.isInteger(desiredCount) || Number(desiredCount) < 0)
+        throw invalid('desiredCount must not be negative');
+      const desired = Number(desiredCount);
+      updates.push({ service: name, desired, at: Date.now() });
+      counts.set(keyOf(cluster, name), desired);
+      told(name, desired);
+      return { service: { serviceName: name, status: 'ACTIVE', desiredCount: desired } };
+    },
   };
 
+  const setTasks: ContainerService['setTasks'] = (cluster, name, tasks) => {
+    const services = clusters.get(cluster) ?? new Map<string, readonly WireTask[]>();
+    clusters.set(cluster, services.set(name, tasks));
+  };
   const service: ContainerService = {
-    setTasks: (cluster, name, tasks) => {
-      const services = clusters.get(cluster) ?? new Map<string, readonly WireTask[]>();
-      clusters.set(cluster, services.set(name, tasks));
+    setTasks,
+    setDesired: (cluster, name, desired) => {
+      if (!clusters.get(cluster)?.has(name)) setTasks(cluster, name, []);
+      counts.set(keyOf(cluster, name), desired);
+    },
+    desired: (cluster, name) => counts.get(keyOf(cluster, name)) ?? clusters.get(cluster)?.get(name)?.length ?? 0,
+    updates,
+    onUpdate: (listener) => {
+      told = listener;
+    },
+    say: (cluster, name, message, at = Date.now()) => {
+      const key = keyOf(cluster, name);
+      const event = { id: randomBytes(16).toString('hex'), createdAt: at / 1000, message };
+      events.set(key, [...(events.get(key) ?? []), event]);
     },
     removeService: (cluster, name) => void clusters.get(cluster)?.delete(name),
     vanish: (taskArn) => void vanished.add(taskArn),

@@ -8,10 +8,13 @@ import {
   type FleetWorker,
   fleetDigest,
   POINTER_NAME,
+  servicesDigest,
+  shardCount,
   shardNames,
   withHeartbeat,
 } from '../../../../lib/discovery/fleet.ts';
 import { firstFleetNames, type ReadFleet, readBelow, readFleet } from '../../../../lib/discovery/fleet-reader.ts';
+import type { ScaledService } from '../../../../lib/discovery/scaled-service.ts';
 
 const seenAt = '2026-11-23T12:00:00.000Z';
 
@@ -54,10 +57,12 @@ describe('fleet shards', () => {
       fc.property(fleet, fc.integer({ min: 1, max: 1e9 }), (workers, generation) => {
         const { pointer, shards } = encodeFleet(workers, generation);
         const text = JSON.stringify({ ...pointer, seenAt });
-        const decoded = decodeFleet(
+        const { workers: decoded, services } = decodeFleet(
           decodePointer(text),
           shardNames(decodePointer(text)).map((name) => shards.get(name)),
         );
+        expect(services).toEqual([]);
+        expect(text).not.toContain('services');
         expect(fleetDigest(decoded)).toBe(fleetDigest(workers));
         expect(new Map(decoded.map((one) => [one.id, one]))).toEqual(new Map(workers.map((one) => [one.id, one])));
         for (const value of [...shards.values(), text]) {
@@ -104,7 +109,7 @@ describe('fleet shards', () => {
         });
         let decoded: readonly FleetWorker[] | undefined;
         try {
-          decoded = decodeFleet({ ...pointer, seenAt }, damaged);
+          decoded = decodeFleet({ ...pointer, seenAt }, damaged).workers;
         } catch (error) {
           expect(error).toBeInstanceOf(FleetError);
         }
@@ -113,6 +118,54 @@ describe('fleet shards', () => {
       }),
     );
     expect(() => decodeFleet({ ...pointer, seenAt }, values.slice(1))).toThrow(FleetError);
+  });
+
+  describe('with scaled services', () => {
+    const services: ScaledService[] = ['b', 'a', 'constructor'].map((name, n) => ({
+      name,
+      state: 'asleep',
+      since: 1_000 + n,
+      desired: 0,
+      running: 0,
+      healthy: 0,
+      models: [`model-of-${name}`],
+      min: 0,
+      max: 2,
+      idleMinutes: 15,
+    }));
+
+    it.each([0, 1, 1_000])('holds both, whole or not at all, beside %i workers', (count) => {
+      const workers = big(count, 'x');
+      const { pointer, shards } = encodeFleet(workers, 7, services);
+      expect(shardCount(workers, services)).toBe(shards.size);
+      const read = decodePointer(JSON.stringify({ ...pointer, seenAt }));
+      const values = shardNames(read).map((name) => shards.get(name));
+      const decoded = decodeFleet(read, values);
+      expect(fleetDigest(decoded.workers)).toBe(fleetDigest(workers));
+      expect(decoded.services).toEqual(services.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
+      expect(servicesDigest(decoded.services)).toBe(pointer.services?.digest);
+      const older = encodeFleet(workers, 5, services.slice(1)).shards;
+      const mixed = shardNames(read).map((name, n) => (n === values.length - 1 ? older.get(name) : shards.get(name)));
+      expect(() => decodeFleet(read, mixed)).toThrow(FleetError);
+      expect(() => decodeFleet(read, values.slice(0, -1))).toThrow(FleetError);
+    });
+
+    it('looks to a reader that knows of none as it always has', () => {
+      const workers = big(300, 'x');
+      const plain = encodeFleet(workers, 7);
+      const { pointer, shards } = encodeFleet(workers, 7, services);
+      const { services: _, ...known } = pointer;
+      expect(known).toEqual(plain.pointer);
+      for (const [name, value] of plain.shards) expect(shards.get(name)).toBe(value);
+    });
+
+    it.each([{ count: 0, digest: 'a'.repeat(64) }, { count: 1, digest: 'x' }, 'text', { count: 1 }])(
+      'refuses a pointer whose part for services is %j',
+      (part) => {
+        const { pointer } = encodeFleet([], 7);
+        expect(() => decodePointer(JSON.stringify({ ...pointer, seenAt, services: part }))).toThrow(FleetError);
+      },
+    );
   });
 
   it('gives healthy workers the heartbeat of the pointer, others their own', () => {

@@ -8,14 +8,14 @@ import {
   type ScaleRecord,
   type SeenWorker,
   typicalWake,
-  type Work,
 } from '../../../../lib/registrar/scaling.ts';
+import type { SeenWork } from '../../../../lib/registrar/work.ts';
 
 /** CONTRACT.md section 11: when a service sleeps, wakes, grows and gives up. */
 const MINUTE = 60_000;
 const limits: ScaleLimits = { min: 0, max: 2, idleMs: 15 * MINUTE, wakeMs: 40 * MINUTE, drainMs: 40_000 };
 
-const idle: Work = { running: 0, waiting: 0, served: 0 };
+const idle: SeenWork = { running: 0, waiting: 0, served: 0, own: 0 };
 const worker = (id: string, work: SeenWorker['work'], isHealthy = true): SeenWorker => ({ id, isHealthy, work });
 const lookAt = (more: Partial<Look>): Look => ({
   now: 0,
@@ -110,8 +110,8 @@ describe('awake', () => {
 
   test.each<[string, SeenWorker['work'], boolean]>([
     ['nothing to do', { ...idle, served: 7 }, true],
-    ['a request that runs', { running: 1, waiting: 0, served: 7 }, false],
-    ['a request that waits', { running: 0, waiting: 1, served: 7 }, false],
+    ['a request that runs', { ...idle, running: 1, served: 7 }, false],
+    ['a request that waits', { ...idle, waiting: 1, served: 7 }, false],
     ['one served meanwhile', { ...idle, served: 8 }, false],
     ['a restart since', { ...idle, served: 0 }, true],
     ['a restart and a request since', { ...idle, served: 2 }, false],
@@ -139,9 +139,9 @@ describe('awake', () => {
   });
 
   test('requests that wait everywhere, twice in a row: one more, and not again before it is healthy', () => {
-    const crowd: Work = { running: 4, waiting: 2, served: 7 };
+    const crowd: SeenWork = { running: 4, waiting: 2, served: 7, own: 0 };
     let record: ScaleRecord = awake;
-    const step = (now: number, desired: number, ...works: Work[]) => {
+    const step = (now: number, desired: number, ...works: SeenWork[]) => {
       const workers = works.map((work, n) => worker(`w${n}`, work));
       const decision = decide({ ...limits, max: 3 }, record, lookAt({ now, desired, workers }));
       record = decision.record;
@@ -171,8 +171,8 @@ describe('draining', () => {
   });
 
   test.each<[string, Partial<Look>]>([
-    ['runs', { workers: [worker('a', { running: 1, waiting: 0, served: 7 })] }],
-    ['waits', { workers: [worker('a', { running: 0, waiting: 1, served: 7 })] }],
+    ['runs', { workers: [worker('a', { ...idle, running: 1, served: 7 })] }],
+    ['waits', { workers: [worker('a', { ...idle, waiting: 1, served: 7 })] }],
     ['does not say', { workers: [worker('a', undefined)] }],
   ])('not while something %s', (_, more) =>
     expect([at(1e9, more).record.state, at(1e9, more).desired]).toEqual(['draining', undefined]),
@@ -217,7 +217,7 @@ test('whatever happens, nothing in use is put to sleep, and what is wanted wakes
         desired = count;
       };
       const look = (isEnded = false) => {
-        const work: Work = { running: task.busyUntil > now ? 1 : 0, waiting: 0, served: task.served };
+        const work: SeenWork = { ...idle, running: task.busyUntil > now ? 1 : 0, served: task.served };
         const workers = desired > 0 ? [worker('a', isHealthy() ? work : undefined, isHealthy())] : [];
         const decision = decide(own, record, { now, desired, workers, stopped: [], wantedAt });
         record = decision.record;

@@ -37,6 +37,31 @@ describe('parseService', () => {
   });
 
   it.each([
+    ['{}', { min: 1, max: 1, idleMs: 900_000, wakeMs: 2_400_000 }],
+    ['{"min":0}', { min: 0, max: 1, idleMs: 900_000, wakeMs: 2_400_000 }],
+    ['{"min":3}', { min: 3, max: 3, idleMs: 900_000, wakeMs: 2_400_000 }],
+    ['{"min":0,"max":2,"idleMinutes":0.05,"wakeMinutes":0.5}', { min: 0, max: 2, idleMs: 3_000, wakeMs: 30_000 }],
+  ])('reads how a count may change: %s', (scale, expected) => {
+    expect(parseService(`{"cluster":"gpu","service":"chat","port":1,"scale":${scale}}`)).toMatchObject({
+      scale: expected,
+    });
+  });
+
+  it.each([
+    '{"min":-1}',
+    '{"min":0.5}',
+    '{"min":2,"max":1}',
+    '{"max":0}',
+    '{"idleMinutes":0}',
+    '{"wakeMinutes":"1"}',
+    '1',
+  ])('refuses %s as a way to change a count', (scale) =>
+    expect(parseService(`{"cluster":"gpu","service":"chat","port":1,"scale":${scale}}`)).toEqual({
+      malformed: expect.stringMatching(/^scale/),
+    }),
+  );
+
+  it.each([
     ['{', 'not JSON'],
     ['5', 'not an object'],
     ['null', 'not an object'],

@@ -91,7 +91,7 @@ describe('discoverTasks', () => {
 
   it('describes nothing when there is nothing', async () => {
     ecs.on(ListTasksCommand).resolves({ taskArns: [] });
-    expect(await discover()).toEqual({ tasks: [], failed: [] });
+    expect(await discover()).toEqual({ tasks: [], running: 0, stopped: [], failed: [] });
     expect(ecs.commandCalls(DescribeTasksCommand)).toHaveLength(0);
   });
 });
