@@ -2,19 +2,17 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { circularResources, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
 import { combinations } from '../support/combinations.ts';
-import { openTemplateWorkshop, type Template } from '../support/osls.ts';
+import { packageTemplates, type Template } from '../support/osls.ts';
 import { publishedRules } from '../support/published-rules.ts';
 import { missingWays } from '../support/reach.ts';
 
 /** As long as `infra/aws/names.js` lets it be. */
 const longestStage = 'x'.repeat(33);
 
-const templates = new Map<string, Template>();
+let templates: ReadonlyMap<string, Template>;
 beforeAll(async () => {
-  using workshop = openTemplateWorkshop();
-  for (const [name, params] of combinations) templates.set(name, await workshop.templateOf(params));
-  const largest = combinations.find(([name]) => /endpoints, GPU workers, uploads, edge/.test(name));
-  templates.set('the longest stage', await workshop.templateOf(largest?.[1] ?? {}, longestStage));
+  const [, largest = {}] = combinations.find(([name]) => /endpoints, GPU workers, uploads, edge/.test(name)) ?? [];
+  templates = await packageTemplates([...combinations, ['the longest stage', largest, longestStage]]);
 }, 900_000);
 /** What is wrong with each stack, by its name; nothing of those with which nothing is. */
 const wrong = (faultsOf: (template: Template) => readonly string[]) =>

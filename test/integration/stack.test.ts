@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import type { Endpoint } from '../../lib/endpoints/endpoint.ts';
 import type { Family } from '../../lib/endpoints/family.ts';
@@ -8,7 +8,7 @@ import { parseService } from '../../lib/registrar/services.ts';
 import { circularResources, pathMatches, schemaProblems, unresolvedReferences } from '../support/cloudformation.ts';
 import { spellings } from '../support/contract-paths.ts';
 import { resourceText, statementsOf } from '../support/iam.ts';
-import { openTemplateWorkshop, type Template } from '../support/osls.ts';
+import { packageTemplates, type Template } from '../support/osls.ts';
 
 /** `serverless package` without an account, and what CloudFormation would be given. */
 const vpc = { vpcId: 'vpc-0123456789abcdef0', subnetIds: 'subnet-0aaaaaaaaaaaaaaaa,subnet-0bbbbbbbbbbbbbbbb' };
@@ -38,12 +38,10 @@ const variants: Record<string, Record<string, string>> = {
   },
 };
 
-const templates = new Map<string, Template>();
-const workshop = openTemplateWorkshop();
+let templates: ReadonlyMap<string, Template>;
 beforeAll(async () => {
-  for (const [name, params] of Object.entries(variants)) templates.set(name, await workshop.templateOf(params));
+  templates = await packageTemplates(Object.entries(variants));
 }, 300_000);
-afterAll(() => workshop[Symbol.dispose]());
 const templateOf = (variant: string): Template => {
   const template = templates.get(variant);
   if (!template) throw new Error(`${variant} was not packaged`);
@@ -394,7 +392,7 @@ describe('the settings', () => {
   });
 
   test('a misspelt parameter stops the packaging and is named', async () => {
-    await expect(workshop.templateOf({ egde: 'off' })).rejects.toThrow('--param egde');
+    await expect(packageTemplates([['misspelt', { egde: 'off' }]])).rejects.toThrow('--param egde');
   }, 60_000);
 });
 

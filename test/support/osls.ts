@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -92,12 +92,12 @@ export const packageStack = async (params: Readonly<Record<string, string>> = {}
  * A place where `serverless package` can be run again and again for its template alone: the functions' code is a line
  * each there, and is not bundled, which takes most of the time.
  */
-export interface TemplateWorkshop extends Disposable {
+interface TemplateWorkshop extends Disposable {
   /** @throws {Error} with what osls printed, when it fails. */
   readonly templateOf: (params: Readonly<Record<string, string>>, stage?: string) => Promise<Template>;
 }
 
-export const openTemplateWorkshop = (): TemplateWorkshop => {
+const openTemplateWorkshop = (): TemplateWorkshop => {
   const { project, [Symbol.dispose]: dispose } = copyProject(['lib', 'infra', 'package.json', 'serverless.yml']);
   for (const name of readdirSync(join(root, 'functions'))) {
     const folder = join(project, 'dist', name.replace('.ts', ''));
@@ -115,6 +115,28 @@ export const openTemplateWorkshop = (): TemplateWorkshop => {
     },
     [Symbol.dispose]: dispose,
   };
+};
+
+/** What to package: its name, the parameters, the stage. */
+export type Order = readonly [name: string, params: Readonly<Record<string, string>>, stage?: string];
+
+/**
+ * Packages stacks for their templates, on every processor.
+ * @returns the templates by name.
+ * @throws {Error} as {@link TemplateWorkshop}.
+ */
+export const packageTemplates = async (orders: readonly Order[]): Promise<ReadonlyMap<string, Template>> => {
+  const templates = new Map<string, Template>();
+  const left = [...orders];
+  const work = async () => {
+    using workshop = openTemplateWorkshop();
+    for (let order = left.shift(); order; order = left.shift()) {
+      const [name, params, stage] = order;
+      templates.set(name, await workshop.templateOf(params, stage));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), orders.length) }, work));
+  return templates;
 };
 
 /**
