@@ -45,11 +45,12 @@ export default class WorkerCountPlugin {
       'before:aws:deploy:deploy:checkForChanges': async () => {
         const { WorkersService: service } = serverless.service.provider.compiledCloudFormationTemplate.Resources;
         if (!service) return;
+        const tasks = service.Metadata?.TasksOnceItIsThere;
         if (!(await isThere(serverless))) {
-          log.notice('The workers` service is made with no task; DEPLOY.md says how to start one.');
+          const how = typeof tasks === 'number' ? 'the next deployment' : 'a request for one of its models';
+          log.notice(`The workers\` service is made with no task; ${how} starts one.`);
           return;
         }
-        const tasks = service.Metadata?.TasksOnceItIsThere;
         if (typeof tasks === 'number') service.Properties.DesiredCount = tasks;
         else delete service.Properties.DesiredCount;
       },
