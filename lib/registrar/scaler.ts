@@ -1,6 +1,7 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { FleetWorker } from '../discovery/fleet.ts';
 import type { ScaledService } from '../discovery/scaled-service.ts';
+import type { Work } from '../engines/engine.ts';
 import type { log as Log } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Counted } from './counts.ts';
@@ -19,8 +20,9 @@ const WORKERS_AT_ONCE = 50;
 const FRESH_WISH_MS = 5 * 60_000;
 /** How long an engine may take to wake. */
 const ROUSE_MS = 60_000;
-/** An engine that may sleep by itself is not asked for its counters again within this time; it would not come to sleep. */
+/** While it works, an engine that may sleep by itself is not asked for its counters again within this time. */
 const LATELY_MS = 50_000;
+const MINUTE_MS = 60_000;
 
 /** A scaled service as it was just discovered. */
 export interface ScaledRoster {
@@ -71,26 +73,54 @@ const HIDDEN: ReadonlySet<string> = new Set(['draining', 'asleep', 'failed']);
 const hidden = (workers: readonly FleetWorker[]): readonly FleetWorker[] =>
   workers.map((worker) => (worker.status === 'healthy' ? { ...worker, status: 'draining' } : worker));
 
+/**
+ * Whether a service is known to be idle, and what its engines have counted meanwhile may wait: an engine that may sleep by
+ * itself would not come to it, if it were asked every minute. What was done until then shows when it is asked at last. As
+ * long as there could be more workers, it is asked after 1, 2, 4, 8... minutes, for requests may wait.
+ */
+const mayRest = (
+  { scale }: ScaledEcsService,
+  { record, wantedAt }: Kept,
+  at: Pick<Look, 'now' | 'desired'>,
+): boolean => {
+  if (record?.state !== 'awake' || record.idleSince === undefined) return false;
+  if (at.now - Math.max(record.idleSince, wantedAt ?? 0) >= scale.idleMs) return false;
+  if (at.desired >= scale.max) return true;
+  const minutes = (at.now - record.idleSince) / MINUTE_MS;
+  return minutes >= 1 && minutes - 2 ** Math.floor(Math.log2(minutes)) >= 1;
+};
+
 /** Carries out what `decide` decides (docs/contract.md 11): the record first, then the count. */
 export const createScaler = ({ ecs, store, work, log, clock, drainMs }: ScalerOptions) => {
   /** What engines that may sleep by themselves said last. */
   const lately = new Map<string, { readonly at: number; readonly work: SeenWork }>();
 
+  /** @param sofar what a worker said last, where that may do for an engine that may sleep by itself. */
   const readWorks = (
-    { workers, apiKey, service }: ScaledRoster,
+    { workers, apiKey }: ScaledRoster,
     signal: AbortSignal,
-    isDecisive: boolean,
+    sofar: (worker: FleetWorker) => Work | undefined = () => undefined,
   ): Promise<SeenWorker[]> =>
     mapParallel(workers, WORKERS_AT_ONCE, async (worker): Promise<SeenWorker> => {
       const id = short(worker.id);
       if (!isUp(worker)) return { id, isHealthy: false, work: undefined };
-      const last = lately.get(worker.id);
-      const age = clock.now() - (last?.at ?? 0);
-      const isFresh = !isDecisive && last && age >= 0 && age < Math.min(LATELY_MS, service.scale.idleMs / 4);
-      const seen = await work.read({ ...worker, apiKey }, { signal, lately: isFresh ? last.work : undefined });
-      if (typeof seen === 'object' && !isFresh) lately.set(worker.id, { at: clock.now(), work: seen });
+      const known = sofar(worker);
+      const seen = await work.read({ ...worker, apiKey }, { signal, lately: known });
+      if (typeof seen === 'object' && !known) lately.set(worker.id, { at: clock.now(), work: seen });
       return { id, isHealthy: true, work: seen };
     });
+
+  const sofarOf = ({ service }: ScaledRoster, kept: Kept, at: Pick<Look, 'now' | 'desired'>) => {
+    const isResting = mayRest(service, kept, at);
+    const served = kept.record?.served ?? {};
+    return ({ id }: FleetWorker): Work | undefined => {
+      const last = lately.get(id);
+      const age = at.now - (last?.at ?? 0);
+      if (last && age >= 0 && age < Math.min(LATELY_MS, service.scale.idleMs / 4)) return last.work;
+      const count = Object.hasOwn(served, short(id)) ? served[short(id)] : undefined;
+      return isResting && count !== undefined ? { running: 0, waiting: 0, served: count } : undefined;
+    };
+  };
 
   /** Engines that are being woken. */
   const roused = new Set<string>();
@@ -122,10 +152,7 @@ export const createScaler = ({ ecs, store, work, log, clock, drainMs }: ScalerOp
       ),
     });
     const lookAgain = async (): Promise<Look> => {
-      const [kept, workers] = await Promise.all([
-        store.read([name], clock.now(), signal),
-        readWorks(roster, signal, true),
-      ]);
+      const [kept, workers] = await Promise.all([store.read([name], clock.now(), signal), readWorks(roster, signal)]);
       return { ...look, now: clock.now(), workers, wantedAt: kept.get(name)?.wantedAt };
     };
 
@@ -177,7 +204,7 @@ export const createScaler = ({ ecs, store, work, log, clock, drainMs }: ScalerOp
       wantedAt,
       // What a service that is just waking has done is of no interest yet.
       workers: isOpen
-        ? await readWorks(roster, signal, false)
+        ? await readWorks(roster, signal, sofarOf(roster, kept, { now, desired: count.desired }))
         : workers.map((worker) => ({ id: short(worker.id), isHealthy: isUp(worker), work: undefined })),
       stopped: (discovered?.stopped ?? []).map(short),
     };

@@ -492,3 +492,61 @@ describe('registrar with scaled services', () => {
     expect(aws.ssm.get(`${prefix}/${POINTER_NAME}`)).not.toContain('services');
   });
 });
+
+describe('an engine that sleeps by itself when nobody asks it anything', () => {
+  /** llama.cpp: `/slots` and `/metrics` wake it, and count as being asked. */
+  const llama = (idleMs: number) => {
+    let askedAt = now;
+    const isAsleep = () => now - askedAt >= idleMs;
+    const ask: Ask = async (_worker, path) => {
+      if (path === '/props') return answer(JSON.stringify({ is_sleeping: isAsleep() }));
+      if (path === '/health') return answer('');
+      if (path === '/v1/models') return answer('{"data":[{"id":"m","owned_by":"llamacpp"}]}');
+      askedAt = now;
+      return path === '/slots' ? answer('[{"is_processing":false,"id_task":7}]') : answer('', 501);
+    };
+    return { isAsleep, ask };
+  };
+
+  it.each([
+    [1, 13],
+    [2, 5],
+  ])(
+    'with at most %i workers: one that sleeps after %i minutes comes to it, and its service after it',
+    async (max, own) => {
+      const { ask: asked, isAsleep } = llama(own * 60_000);
+      describeService({ max }, { engine: 'llamacpp', models: ['m'] });
+      aws.ecs.setDesired('gpu', 'chat', 1);
+      setTasks(task);
+      const one = createRegistrar({ ...parts(), ask: asked });
+      let slept = false;
+      for (let n = 0; n < 15; n += 1) {
+        await minutes(1, one);
+        // Once asleep, nothing the registrar asks wakes it.
+        if (slept) expect(isAsleep()).toBe(true);
+        slept = isAsleep();
+      }
+      expect(slept).toBe(true);
+      expect(aws.ecs.updates).toEqual([]);
+      await minutes(4, one);
+      expect(aws.ecs.updates.map(({ desired: count }) => count)).toEqual([0]);
+    },
+  );
+
+  it('what it did while it was not asked keeps its service awake', async () => {
+    const { ask: asked } = llama(Number.POSITIVE_INFINITY);
+    let lastTask = 7;
+    const busy: Ask = async (worker, path, options) =>
+      path === '/slots' ? answer(`[{"is_processing":false,"id_task":${lastTask}}]`) : asked(worker, path, options);
+    describeService({}, { engine: 'llamacpp', models: ['m'] });
+    aws.ecs.setDesired('gpu', 'chat', 1);
+    setTasks(task);
+    const one = createRegistrar({ ...parts(), ask: busy });
+    await minutes(8, one);
+    lastTask += 1;
+    await minutes(14, one);
+    expect(await service()).toMatchObject({ state: 'awake' });
+    await minutes(20, one);
+    expect(await service()).toMatchObject({ state: 'asleep' });
+  });
+});
