@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Platform, startPlatform } from '../../infra/local/platform.ts';
 import { readFunctions } from '../../infra/local/serverless-yml.ts';
+import { INFERENCE } from '../../lib/endpoints/family.ts';
 import { functionFor } from '../../lib/endpoints/index.ts';
 import { type Aws, startAws } from '../support/aws.ts';
 import { send } from '../support/http.ts';
@@ -28,28 +29,71 @@ const translations: Readonly<Record<string, readonly string[]>> = {
 /** What every function in front of workers may need once: to sign, and to make events of an answer that came whole. */
 const seldom = ['aws4.cjs', 'completion-events.cjs', 'message-events.cjs', 'response-events.cjs'];
 
+let made: Package;
 /** What `serverless deploy` would upload: each zip unpacked into a folder of its own, far from any `node_modules`. */
-needs('aws-lambda-ric')('the packages of serverless package, under the real runtime client', () => {
-  let made: Package;
-  let root: string;
+let root: string;
+const files = new Map<string, string[]>();
+const logicalId = (name: string) => `${name[0]?.toUpperCase()}${name.slice(1)}LambdaFunction`;
+
+beforeAll(async () => {
+  made = await packageStack();
+  root = mkdtempSync(join(tmpdir(), 'packages-'));
+  for (const { name } of functions) files.set(name, unzip(join(made.folder, `${name}.zip`), join(root, name)));
+}, 120_000);
+afterAll(() => {
+  made?.[Symbol.dispose]();
+  if (root) rmSync(root, { recursive: true, force: true });
+});
+
+test('a function for each family, whose URL streams', () => {
+  expect(served.map(({ name }) => name)).toEqual(INFERENCE);
+  for (const { name } of [...served, { name: 'nodes' }]) {
+    const urls = Object.values(made.template.Resources).filter(
+      ({ Type, Properties }) =>
+        Type === 'AWS::Lambda::Url' && JSON.stringify(Properties?.TargetFunctionArn).includes(`"${logicalId(name)}"`),
+    );
+    expect(urls.map(({ Properties }) => Properties?.InvokeMode)).toEqual(['RESPONSE_STREAM']);
+  }
+});
+
+test.each(functions)('$name is a Node 24 function on arm64', ({ name, timeoutSeconds, memory }) => {
+  expect(made.template.Resources[logicalId(name)]?.Properties).toMatchObject({
+    Runtime: 'nodejs24.x',
+    Architectures: ['arm64'],
+    Handler: `dist/${name}/index.handler`,
+    Timeout: timeoutSeconds,
+    MemorySize: memory,
+  });
+});
+
+test.each(functions.map(({ name }) => name))(
+  '%s: its bundle, what it loads on demand, source maps, no more',
+  (name) => {
+    const onDemand = name === 'registrar' ? [] : [...seldom, ...(translations[name] ?? [])];
+    const bundles = ['index.cjs', ...onDemand].map((file) => `dist/${name}/${file}`);
+    expect(files.get(name)?.sort()).toEqual(bundles.flatMap((file) => [file, `${file}.map`]).sort());
+    const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {
+      sources: string[];
+    };
+    expect(map.sources.some((source) => source.endsWith(`functions/${name}.ts`))).toBe(true);
+  },
+);
+
+needs('aws-lambda-ric')('the packages under the real runtime client', () => {
   let worker: StandIn;
   let aws: Aws;
   let platform: Platform;
-  const files = new Map<string, string[]>();
   const logs: string[] = [];
 
   beforeAll(async () => {
-    [made, worker, aws] = await Promise.all([packageStack(), startWorker({ name: 'w', models: [model] }), startAws()]);
-    root = mkdtempSync(join(tmpdir(), 'packages-'));
-    for (const { name } of functions) files.set(name, unzip(join(made.folder, `${name}.zip`), join(root, name)));
+    [worker, aws] = await Promise.all([startWorker({ name: 'w', models: [model] }), startAws()]);
     aws.ssm.put('/localai-gateway/dev/services/own', JSON.stringify({ workers: [{ id: 'node-w', url: worker.url }] }));
     aws.ssm.put('/localai-gateway/dev/runtime/expose-node-header', 'true');
     aws.ssm.put('/localai-gateway/dev/runtime/api-keys', 'caller', 'SecureString');
     aws.ssm.put('/localai-gateway/dev/runtime/admin-keys', 'operator', 'SecureString');
     platform = await startPlatform({
       functions: functions.map((fn) => {
-        const id = `${fn.name[0]?.toUpperCase()}${fn.name.slice(1)}LambdaFunction`;
-        const { Handler } = made.template.Resources[id]?.Properties ?? {};
+        const { Handler } = made.template.Resources[logicalId(fn.name)]?.Properties ?? {};
         return { ...fn, bundleDir: join(root, fn.name), handler: String(Handler) };
       }),
       routeOf: (_, path) => functionFor(path),
@@ -62,18 +106,6 @@ needs('aws-lambda-ric')('the packages of serverless package, under the real runt
   afterAll(async () => {
     await platform?.close();
     await Promise.all([worker?.[Symbol.asyncDispose](), aws?.close()]);
-    rmSync(root, { recursive: true, force: true });
-    made?.[Symbol.dispose]();
-  });
-
-  test.each(functions.map(({ name }) => name))('%s: its bundle, what it loads on demand, source maps', (name) => {
-    const onDemand = name === 'registrar' ? [] : [...seldom, ...(translations[name] ?? [])];
-    const bundles = ['index.cjs', ...onDemand].map((file) => `dist/${name}/${file}`);
-    expect(files.get(name)?.sort()).toEqual(bundles.flatMap((file) => [file, `${file}.map`]).sort());
-    const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {
-      sources: string[];
-    };
-    expect(map.sources.some((source) => source.endsWith(`functions/${name}.ts`))).toBe(true);
   });
 
   test('the registrar has written the fleet', () => {

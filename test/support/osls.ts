@@ -75,14 +75,19 @@ const runOsls = (project: string, args: readonly string[], env: Readonly<Record<
   });
 
 /**
- * Runs `serverless package` as an operator does, with no credentials and no network.
+ * Runs `serverless package` as an operator does, with no credentials and no network, beside things that must stay here.
  * @param params `--param` names and values.
  * @throws {Error} with what it printed, when it fails.
  */
 export const packageStack = async (params: Readonly<Record<string, string>> = {}): Promise<Package> => {
   const { project, [Symbol.dispose]: dispose } = copyProject(PROJECT);
   const folder = join(project, 'packaged');
-  const { output, code } = await runOsls(project, ['package', '--package', folder, ...optionsOf(params)]);
+  for (const file of ['.env', 'notes.txt', 'node_modules/some-package/index.js']) {
+    mkdirSync(dirname(join(project, file)), { recursive: true });
+    writeFileSync(join(project, file), 'stays here');
+  }
+  const args = ['package', '--package', folder, ...optionsOf(params)];
+  const { output, code } = await runOsls(project, args, { HTTPS_PROXY: 'http://127.0.0.1:9', CI: 'true' });
   if (code !== 0) throw new Error(output);
   const template = JSON.parse(readFileSync(join(folder, 'cloudformation-template-update-stack.json'), 'utf8'));
   return { folder, template, [Symbol.dispose]: dispose };
