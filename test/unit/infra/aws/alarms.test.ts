@@ -105,7 +105,11 @@ describe('alarms and dashboard', () => {
     expect(new Set(patterns)).toEqual(
       new Set(['{ $.event = "fleet" }', '{ ($.event = "configuration_*") && ($.reason = "*Throttl*") }']),
     );
-    expect(source).toMatch(/log\('info', 'fleet'/);
+    expect(source).toMatch(/log\('info', 'fleet', \{ \.\.\.report, \.\.\.states \}/);
+    const fields = filters.flatMap(({ MetricValue }) => /^\$\.(\w+)$/.exec(MetricValue)?.[1] ?? []);
+    expect(fields).toEqual(['healthy', 'awake', 'waking', 'asleep', 'failed', 'unserved']);
+    const told = /const report: Report = \{[\s\S]*?const states = \{[\s\S]*?\};/.exec(source)?.[0];
+    for (const field of fields) expect(told).toMatch(new RegExp(`^\\s+${field}[:,]`, 'm'));
     expect(source).toMatch(/'configuration_unavailable' : 'configuration_refresh_failed'/);
     expect(new SsmError('ThrottlingException', { status: 400 }).message).toMatch(/^.*Throttl.*$/);
   });
