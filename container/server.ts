@@ -3,6 +3,7 @@ import { ConfigError } from '../lib/config.ts';
 import { createParts } from '../lib/gateway.ts';
 import { forms } from '../lib/http/form-fields.ts';
 import { createImages } from '../lib/inference/images.ts';
+import { createRealtime } from '../lib/inference/realtime.ts';
 import { createTranslation } from '../lib/inference/translation.ts';
 import { createTakeUploads } from '../lib/inference/uploaded-files.ts';
 import { received } from '../lib/middleware/received.ts';
@@ -34,6 +35,7 @@ const start = async () => {
       admitted: { before: ({ event }) => server.admit(event) },
       received,
       counted: underWay.counted,
+      createRealtime,
       credentials: sdkCredentials,
     },
   });
@@ -44,6 +46,7 @@ const start = async () => {
     marginMs: config.deadlineMarginMs,
     drainMs: config.drainMs,
     stallMs: config.idleTimeoutMs,
+    idleMs: config.idleTimeoutMs,
     begin: underWay.begin,
     room: createRoom(config.bufferedBytes ?? defaultRoom()),
   });

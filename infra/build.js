@@ -62,7 +62,7 @@ const AS_FUNCTIONS = { arrow: false };
  * CommonJS, and named so: an ESM import of `node:http` alone costs 20 ms at every cold start, and a `.js` of this
  * ESM package would be read as ESM.
  *
- * @param {{ functions?: string[], source?: string, outdir?: string, meta?: string }} [options] `functions`: names, all by
+ * @param {{ functions?: string[], source?: string, outdir?: string, meta?: string, supported?: Record<string, boolean> }} [options] `functions`: names, all by
  *   default; `source`: folder of the entry files; `outdir`: target folder.
  * @returns {Promise<{ name: string, file: string, bytes: number }[]>}
  */
@@ -71,6 +71,7 @@ export const build = async ({
   source = join(root, 'functions'),
   outdir = join(root, 'dist'),
   meta: metaFile = 'meta.json',
+  supported = AS_FUNCTIONS,
 } = {}) => {
   const names = functions ?? (await namesIn(source));
   /** @type {Map<string, string>} */
@@ -89,7 +90,7 @@ export const build = async ({
     sourcemap: 'external',
     metafile: true,
     write: false,
-    supported: AS_FUNCTIONS,
+    supported,
     logLevel: 'warning',
   };
   const bundles = await bundle({
@@ -130,7 +131,13 @@ export const build = async ({
  * @param {{ outdir?: string }} [options]
  */
 export const buildServer = ({ outdir } = {}) =>
-  build({ source: join(root, 'container'), meta: 'server-meta.json', ...(outdir && { outdir }) });
+  build({
+    source: join(root, 'container'),
+    meta: 'server-meta.json',
+    // It starts once. And `ws` has an arrow function in front of a `super()`, which esbuild rewrites to what cannot run.
+    supported: {},
+    ...(outdir && { outdir }),
+  });
 
 /** Everything that `npm run build` leaves. */
 export const buildAll = async () => [...(await build()), ...(await buildServer())];

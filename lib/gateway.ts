@@ -11,6 +11,7 @@ import type { Reply } from './http/reply.ts';
 import { withFallback } from './inference/fallback.ts';
 import type { createImages as CreateImages } from './inference/images.ts';
 import { createInference } from './inference/inference.ts';
+import type { createRealtime as CreateRealtime } from './inference/realtime.ts';
 import type { createTranslation as CreateTranslation } from './inference/translation.ts';
 import type { createTakeUploads as CreateTakeUploads } from './inference/uploaded-files.ts';
 import { createHandler } from './lambda/handler.ts';
@@ -80,6 +81,8 @@ export interface PartsOptions {
     readonly credentials: (env: Environment) => CredentialsProvider;
     /** Turns requests away once it has been told to end. */
     readonly admitted: Middleware;
+    /** Sessions over WebSocket. */
+    readonly createRealtime: typeof CreateRealtime;
     /** Adds the process's own requests to what workers say of their load. */
     readonly counted: UnderWay['counted'];
   };
@@ -132,6 +135,8 @@ export const createParts = ({
     canServe,
   );
 
+  const realtime = host?.createRealtime({ config, router });
+
   const accessOptions = {
     source,
     isConfigured: config.ssmPrefix !== undefined || config.workers !== undefined,
@@ -142,6 +147,8 @@ export const createParts = ({
     const { match, dialect, caller } = request;
     if (!match) throw new NotFoundError('There is no such path here.');
     const { endpoint, params } = match;
+    if (request.upgrade && realtime)
+      return realtime(request, request.snapshot ?? (await source.current(request.deadline.signal)));
     if (endpoint.kind === 'own') {
       const snapshot = () => usableSnapshot(accessOptions, request);
       return endpoint.answer({ canServe, request, caller, dialect, params, uploads, snapshot, ask });

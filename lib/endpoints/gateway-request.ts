@@ -7,6 +7,7 @@ import type { RequestRecord } from '../telemetry/record.ts';
 import type { Deadline } from '../time/deadline.ts';
 import type { Match } from './endpoint.ts';
 import type { Family } from './family.ts';
+import type { Upgrade } from './upgrade.ts';
 
 /**
  * One request on its way through the gateway. It is the event that middy's middlewares share: `headers`, `body` and
@@ -30,6 +31,8 @@ export interface GatewayRequest extends HttpRequest {
   readonly receive?: (maxBytes: number) => Promise<number>;
   /** Counts bytes that this request makes the process hold. @throws {UnavailableError} when there is no room for them. */
   readonly hold?: (bytes: number) => void;
+  /** The client wants a session over WebSocket, and the host can give it one. */
+  readonly upgrade?: Upgrade;
   /** Told which worker it is at now, and so no longer at the one before, where the host counts them. */
   readonly occupies?: (workerId: string) => void;
   /** Called in order when the first chunk is there, just before the head is written. */

@@ -72,7 +72,7 @@ const realtime: OwnEndpoint = {
   dialect: openai,
   answer: () => {
     throw new NotServedError(
-      'The realtime API needs a WebSocket, which a Lambda function URL cannot open. Use /v1/chat/completions with stream, or /v1/audio/transcriptions and /v1/audio/speech.',
+      'The realtime API needs a WebSocket (GET /v1/realtime with Upgrade: websocket), which a Lambda function cannot open; the gateway as a container can. Use /v1/chat/completions with stream, or /v1/audio/transcriptions and /v1/audio/speech.',
     );
   },
 };

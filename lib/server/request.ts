@@ -5,6 +5,7 @@ import { readTarget } from '../http/request-target.ts';
 import { createDeadline } from '../time/deadline.ts';
 import { readBody } from './request-body.ts';
 import type { Room } from './room.ts';
+import { readUpgrade } from './upgrade.ts';
 
 export interface RequestOptions {
   /** `GATEWAY_REQUEST_SECONDS`, in milliseconds: what Lambda's time-out is to a function. */
@@ -16,6 +17,8 @@ export interface RequestOptions {
   readonly begin: (workerId: string) => () => void;
   /** How long no byte of a body may come; default: half a minute. */
   readonly silentMs?: number | undefined;
+  /** Whether it is to go on as a WebSocket. */
+  readonly isUpgraded?: boolean;
   /** Called when the body is about to be read: a client that asked whether to send it is told so. */
   readonly reading: () => void;
 }
@@ -31,10 +34,11 @@ const headersOf = ({ headers, socket }: IncomingMessage): Record<string, string>
 /** @returns the same request as Lambda would have delivered it, its body still to be read; and how to let go of it. */
 export const toGatewayRequest = (
   message: IncomingMessage,
-  { requestMs, marginMs, room, begin, silentMs, reading }: RequestOptions,
+  { requestMs, marginMs, room, begin, silentMs, reading, isUpgraded }: RequestOptions,
 ): { readonly request: GatewayRequest; readonly release: () => void } => {
   const { path, query, host } = readTarget(message.url ?? '/');
   const headers = headersOf(message);
+  const upgrade = isUpgraded ? readUpgrade(headers) : undefined;
   const match = findEndpoint(path);
   const family = familyFor(match, path);
   const deadline = createDeadline(requestMs, marginMs);
@@ -71,6 +75,7 @@ export const toGatewayRequest = (
     deadline,
     onHead: [],
     afterwards: [],
+    ...(upgrade && { upgrade }),
     hold,
     occupies(workerId) {
       leaveWorker();

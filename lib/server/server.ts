@@ -6,7 +6,8 @@ import { log } from '../telemetry/log.ts';
 import type { Deadline } from '../time/deadline.ts';
 import { answerClientError } from './client-error.ts';
 import { type RequestOptions, toGatewayRequest } from './request.ts';
-import { type RespondOptions, respond } from './respond.ts';
+import { respond } from './respond.ts';
+import { createUpgrades, isSession, type UpgradeOptions } from './upgrade.ts';
 
 /** docs/contract.md 12. */
 const HEAD_MS = 30_000;
@@ -17,7 +18,7 @@ const LOOK_MS = 1000;
 /** A load balancer has heard of `/readyz` by then. */
 const REFUSE_AFTER_MS = 5000;
 
-export interface ServerOptions extends Omit<RespondOptions, 'isLast'>, Omit<RequestOptions, 'reading'> {
+export interface ServerOptions extends Omit<UpgradeOptions, 'isLast'>, Omit<RequestOptions, 'reading' | 'isUpgraded'> {
   /** `GATEWAY_DRAIN_SECONDS`, in milliseconds. */
   readonly drainMs: number;
   /** How long a head may take; default: half a minute. */
@@ -53,16 +54,21 @@ export const createServer = (options: ServerOptions): Server => {
   let allOver = Promise.withResolvers<void>();
   let state: 'open' | 'draining' | 'refusing' = 'open';
 
-  const respondOptions: RespondOptions = { ...options, isLast: () => state !== 'open' };
+  const respondOptions: UpgradeOptions = { ...options, isLast: () => state !== 'open' };
+  const upgrade = createUpgrades(respondOptions);
 
-  const serve = async (message: IncomingMessage, response: ServerResponse<IncomingMessage>, reading: () => void) => {
-    const { request, release } = toGatewayRequest(message, { ...options, reading });
+  const track = async (
+    message: IncomingMessage,
+    how: Pick<RequestOptions, 'reading' | 'isUpgraded'>,
+    serve: (request: GatewayRequest) => Promise<void>,
+  ) => {
+    const { request, release } = toGatewayRequest(message, { ...options, ...how });
     underWay.add(request.deadline);
     try {
-      await respond(message, response, request, respondOptions);
+      await serve(request);
     } catch (error) {
       log('error', 'unexpected_error', { error: error instanceof Error ? error.stack : String(error) });
-      response.destroy();
+      message.socket.destroy();
     } finally {
       release();
       underWay.delete(request.deadline);
@@ -70,7 +76,11 @@ export const createServer = (options: ServerOptions): Server => {
     }
   };
 
+  const serve = (message: IncomingMessage, response: ServerResponse<IncomingMessage>, reading: () => void) =>
+    track(message, { reading }, (request) => respond(message, response, request, respondOptions));
+
   const server = createHttpServer({
+    shouldUpgradeCallback: isSession,
     headersTimeout: headMs,
     // Of a whole request: a large body may take its time, as long as it comes.
     requestTimeout: 0,
@@ -82,6 +92,10 @@ export const createServer = (options: ServerOptions): Server => {
   server.on('checkContinue', (message, response) => void serve(message, response, () => response.writeContinue()));
   // No other expectation is defined (RFC 9110 10.1.1), and what is unknown need not be met.
   server.on('checkExpectation', (message, response) => void serve(message, response, () => {}));
+  server.on('upgrade', (message, socket, early) => {
+    const reading = () => {};
+    void track(message, { reading, isUpgraded: true }, (request) => upgrade(message, socket, early, request));
+  });
   server.on('clientError', answerClientError);
 
   /** At most so long. */

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { encodeFleet, POINTER_NAME } from '../../lib/discovery/fleet.ts';
@@ -316,6 +317,16 @@ test('one snapshot serves all families, read with credentials of the containerâ€
     return asked > before;
   });
   expect(again).toBe(true);
+});
+
+test('what only a process that holds its sockets needs is in no function', async () => {
+  const meta = async (file: string) =>
+    JSON.parse(await readFile(new URL(`../../dist/${file}`, import.meta.url), 'utf8')) as { inputs: object };
+  const inputs = Object.keys((await meta('meta.json')).inputs);
+  const isOurs = (path: string) => /node_modules\/ws\/|^lib\/server\/|realtime|under-way/.test(path);
+  expect(inputs.length).toBeGreaterThan(100);
+  expect(inputs.filter(isOurs)).toEqual([]);
+  expect(Object.keys((await meta('server-meta.json')).inputs).filter(isOurs).length).toBeGreaterThan(10);
 });
 
 describe('npm run serve', () => {

@@ -33,6 +33,7 @@ const start = async (handle: Handle, over: Partial<ServerOptions> = {}) => {
     marginMs: 50,
     drainMs: 10_000,
     stallMs: 60_000,
+    idleMs: 60_000,
     begin: () => () => {},
     room,
     ...over,

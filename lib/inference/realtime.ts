@@ -1,0 +1,107 @@
+import type { Config } from '../config.ts';
+import { openai } from '../dialects/openai.ts';
+import type { Snapshot } from '../discovery/source.ts';
+import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
+import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { modelIn, targetQuery, withModel, withoutCredentials } from '../http/query.ts';
+import type { Reply } from '../http/reply.ts';
+import type { Router } from '../router/router.ts';
+import type { Upstream } from '../upstream/client.ts';
+import { type Handshaken, openWebSocket } from '../upstream/web-socket.ts';
+import { startAttempts } from './attempts.ts';
+import type { InferenceRequest } from './inference-request.ts';
+import { nameModel } from './model-naming.ts';
+import { createReplier } from './replier.ts';
+
+const PATH = '/v1/realtime';
+
+/** Longer than an engine takes to answer a handshake: models are loaded behind it. */
+const HANDSHAKE_MS = 30_000;
+
+const session: ForwardedEndpoint = {
+  kind: 'forwarded',
+  operation: 'realtime',
+  families: ['openai'],
+  methods: ['GET'],
+  paths: [PATH],
+  dialect: openai,
+  input: 'json',
+  modelField: 'model',
+};
+
+const readSession = (request: GatewayRequest, aliases: Snapshot['aliases']): InferenceRequest => {
+  const query = withoutCredentials(request.query);
+  const { requestedModel, servedModel } = nameModel({
+    endpoint: session,
+    inPath: undefined,
+    field: () => undefined,
+    query,
+    aliases,
+  });
+  const isAlias = servedModel !== undefined && servedModel !== modelIn(query);
+  return {
+    endpoint: session,
+    requestedModel,
+    servedModel,
+    stream: true,
+    path: PATH + targetQuery(isAlias ? withModel(query, servedModel) : query),
+    body: new Uint8Array(),
+    bodyFor: () => new Uint8Array(),
+    prefix: undefined,
+    session: request.headers['x-session-id'],
+    fields: {},
+  };
+};
+
+export interface RealtimeParts {
+  readonly config: Config;
+  readonly router: Router;
+}
+
+/**
+ * Realtime sessions over WebSocket (docs/contract.md 12): a worker is chosen, tried and failed over as for any request,
+ * and 101 is an answer like others. What follows it is for the host, which is handed the worker's socket in
+ * `request.upgrade`.
+ *
+ * LocalAI takes the model from the query and offers no subprotocol; vLLM takes it from the client's `session.update`.
+ * @see https://github.com/mudler/LocalAI/blob/master/core/http/endpoints/openai/realtime.go
+ * @see https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/openai/realtime/api_router.py
+ */
+export const createRealtime = ({ config, router }: RealtimeParts) => {
+  const replier = createReplier({ config, router });
+  return async (request: GatewayRequest, { workers, aliases }: Snapshot): Promise<Reply> => {
+    const { upgrade, record } = request;
+    if (!upgrade) throw new Error('A session needs a connection that can be upgraded.');
+    const inference = readSession(request, aliases);
+    const { requestedModel, servedModel: model } = inference;
+    if (record) Object.assign(record, { requestedModel, servedModel: model });
+    let handshaken: Handshaken | undefined;
+    const upstream: Upstream = {
+      async send(sent) {
+        const { connectTimeoutMs } = config;
+        handshaken = await openWebSocket(sent, { protocols: upgrade.protocols, connectTimeoutMs });
+        return handshaken.response;
+      },
+    };
+    const answered = await startAttempts({
+      router,
+      upstream,
+      request,
+      inference,
+      route: {
+        workers,
+        need: { operation: session.operation, model, requestedModel },
+        hints: { model, conversationKey: inference.session, systemTokens: 0, promptTokens: 0 },
+      },
+      maxAttempts: config.maxAttempts,
+      idleMs: config.idleTimeoutMs,
+      firstByteMs: config.firstByteTimeoutMs ?? HANDSHAKE_MS,
+    }).answered;
+    const { socket, protocol } = handshaken ?? {};
+    if (answered.status !== 101 || !socket) return replier.reply(answered, inference, request);
+    upgrade.opened = { socket, ended: (ending) => replier.ended(ending, answered, inference, request) };
+    // A browser's client leaves where what it offered is not answered, and workers that choose nothing speak this one.
+    const chosen = protocol ?? upgrade.protocols.find((offered) => offered === 'realtime');
+    return { status: 101, headers: chosen === undefined ? {} : { 'sec-websocket-protocol': chosen } };
+  };
+};
