@@ -70,6 +70,10 @@ const refuse = ({ mcp_servers: servers, container }: Fields) => {
   if (container !== undefined && container !== null) throw new UntranslatableError('container', 'is Anthropic’s own.');
 };
 
+/** `message_start` tells the prompt's tokens: vLLM can say them with the first event. */
+const startUsage = ({ engine, isStream }: Asked): Fields =>
+  engine === 'vllm' && isStream ? { stream_options: { include_usage: true, continuous_usage_stats: true } } : {};
+
 /** @returns the chat completions request for a Messages request. @throws {UntranslatableError} */
 export const chatRequest = (asked: Asked): Fields => {
   const { body, engine } = asked;
@@ -78,6 +82,7 @@ export const chatRequest = (asked: Asked): Fields => {
   const stop = listOf(body.stop_sequences);
   return {
     ...commonFields(asked),
+    ...startUsage(asked),
     messages,
     ...toolFields(body),
     ...only(body, 'max_tokens', 'temperature', 'top_p', 'top_k'),

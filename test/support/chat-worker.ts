@@ -39,8 +39,8 @@ const picturesIn = (fields: Fields): number =>
 const cityPieces = (city: string) => ['{"ci', `ty":"${city}"`, '}'];
 
 /**
- * A model with manners: it thinks where it is asked to, calls each tool it is given once for Köln and once for Bonn,
- * then says what the tools gave; it counts pictures, and answers a schema with JSON.
+ * A model with manners: it thinks where it is asked to, calls the first tool it is given for Köln and, if it may, for Bonn,
+ * then says what the tools gave; it counts pictures, answers a schema with JSON, and is cut off where it is to be long.
  */
 const conversation =
   (name: string) =>
@@ -55,7 +55,8 @@ const conversation =
     }
     if (picturesIn(fields) > 0) return { ...counted, content: [`I see ${picturesIn(fields)} pictures.`] };
     if (tool) {
-      const calls = ['Köln', 'Bonn'].map((city, at) => ({
+      const cities = fields.parallel_tool_calls === false ? ['Köln'] : ['Köln', 'Bonn'];
+      const calls = cities.map((city, at) => ({
         id: `call_${messages.length}_${at}`,
         name: tool.function.name,
         pieces: cityPieces(city),
@@ -66,22 +67,26 @@ const conversation =
     if (textOf(last?.content).includes('think')) {
       return { ...counted, reasoning: ['Hm, ', 'well.'], content: wordsOf(name) };
     }
-    return { ...counted, content: wordsOf(name) };
+    return { ...counted, content: wordsOf(name), ...(textOf(last?.content).includes('long') && { finish: 'length' }) };
   };
+
+/** How answers are treated besides; a function is told the request's fields. */
+type Treated = Behaviour | ((fields: Fields) => Behaviour | undefined) | undefined;
 
 const pathOf = ({ path }: RecordedRequest) => path.split('?', 1)[0];
 
 /** A worker that speaks OpenAI's chat and embeddings and nothing else, the way vLLM and llama.cpp do. */
 export const startChatWorker = async (
   options: ChatWorkerOptions,
-): Promise<StandIn & { readonly treat: (behaviour: Behaviour | undefined) => void }> => {
+): Promise<StandIn & { readonly treat: (treated: Treated) => void }> => {
   const { accent = 'vllm', engine = 'openai', name, speak = conversation(name) } = options;
   const worker = await startWorker({ ...options, engine });
-  let extra: Behaviour | undefined;
+  let treated: Treated;
   const treatment: Treatment = (request) => {
     if (request.method !== 'POST') return undefined;
     const path = pathOf(request);
     const { fields } = request;
+    const extra = typeof treated === 'function' ? treated(fields) : treated;
     if (path === '/v1/chat/completions') {
       const change: Behaviour['change'] = (answer) => {
         if (answer.status !== 200) return answer;
@@ -106,11 +111,11 @@ export const startChatWorker = async (
   return Object.assign(worker, {
     reset: () => {
       reset();
-      extra = undefined;
+      treated = undefined;
       worker.behave(treatment);
     },
-    treat: (behaviour: Behaviour | undefined) => {
-      extra = behaviour;
+    treat: (next: Treated) => {
+      treated = next;
     },
   });
 };

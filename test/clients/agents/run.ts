@@ -1,14 +1,15 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startGateway } from '../../support/gateway.ts';
+import { type Gateway, startGateway } from '../../support/gateway.ts';
 import { createScratch, type Outcome, type Scratch } from '../scratch.ts';
 import { type Fault, startScriptedWorker } from './scripted-worker.ts';
 
 /**
  * `npm run agents [-- name ...]`: coding agents from npm, through the functions, against a worker that has them write a
  * file and read it again. Each once as it should be, once with a stream cut in its middle, once with 15 s of silence
- * before and inside of an answer, and once with a wrong key, of which it has to tell soon and clearly.
+ * before and inside of an answer, and once with a wrong key, of which it has to tell soon and clearly; then all but the
+ * last against a worker that knows OpenAI's chat completions only (docs/contract.md 13).
  */
 const KEY = 'the-right-key';
 const TASK = 'Write made.txt and read it again.';
@@ -83,20 +84,29 @@ try {
       continue;
     }
     await using worker = await startScriptedWorker(scratch.folder);
-    await using gateway = await startGateway({
-      workers: [{ id: 'scripted', url: worker.url, models: ['scripted'], engine: 'localai' }],
-      env: { LOCALAI_API_KEY: KEY, GATEWAY_ALLOW_ANONYMOUS: undefined, GATEWAY_KEEPALIVE_SECONDS: '3' },
-    });
     const made = join(scratch.folder, 'made.txt');
-    for (const fault of ['none', 'cut', 'silence'] satisfies Fault[]) {
-      await rm(made, { force: true });
-      worker.fault = fault;
-      const before = worker.turns();
-      const outcome = await run(scratch, gateway.origin, KEY);
-      const text = await readFile(made, 'utf8').catch(() => '');
-      const isFine = outcome.code === 0 && text === 'made by a tool\n' && worker.turns() - before >= 2;
-      tell(name, fault === 'none' ? 'a task with two tools' : `the same with a ${fault}`, isFine, outcome);
-    }
+    const serve = (engine: string) =>
+      startGateway({
+        workers: [{ id: 'scripted', url: worker.url, models: ['scripted'], engine }],
+        env: { LOCALAI_API_KEY: KEY, GATEWAY_ALLOW_ANONYMOUS: undefined, GATEWAY_KEEPALIVE_SECONDS: '3' },
+      });
+    const workThrough = async (gateway: Gateway, where: string) => {
+      for (const fault of ['none', 'cut', 'silence'] satisfies Fault[]) {
+        await rm(made, { force: true });
+        worker.fault = fault;
+        const before = worker.turns();
+        const outcome = await run(scratch, gateway.origin, KEY);
+        const text = await readFile(made, 'utf8').catch(() => '');
+        const isFine = outcome.code === 0 && text === 'made by a tool\n' && worker.turns() - before >= 2;
+        tell(name, (fault === 'none' ? 'a task with two tools' : `the same with a ${fault}`) + where, isFine, outcome);
+      }
+    };
+    worker.speaksChatOnly = true;
+    await using translating = await serve('openai');
+    await workThrough(translating, ', on a worker with chat completions only');
+    worker.speaksChatOnly = false;
+    await using gateway = await serve('localai');
+    await workThrough(gateway, '');
     const before = worker.turns();
     const refused = await run(scratch, gateway.origin, 'a-wrong-key');
     const isClear = /API key is not valid|invalid.{0,20}api.?key|authenticat|401/i.test(refused.all);

@@ -15,6 +15,8 @@ export interface ScriptedWorker extends AsyncDisposable {
   readonly url: string;
   /** The next answer with tools in play is cut in its middle, or comes after 15 s, with 15 s more in it. */
   fault: Fault;
+  /** It knows OpenAI's chat completions and no other path. */
+  speaksChatOnly: boolean;
   /** Requests with tools, so far. */
   readonly turns: () => number;
 }
@@ -63,6 +65,21 @@ const callFor = (names: readonly string[], step: number, folder: string): Call |
 const sse = (data: object | string, event?: string) =>
   `${event ? `event: ${event}\n` : ''}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
 
+/** A chat completion, whole. */
+const completionOf = (call: Call | undefined): object => {
+  const tool = call && { name: call.name, arguments: JSON.stringify(call.input) };
+  const tool_calls = tool && [{ id: `call_${Date.now()}`, type: 'function', function: tool }];
+  const message = { role: 'assistant', content: call ? null : DONE, ...(tool_calls && { tool_calls }) };
+  return {
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1,
+    model: 'scripted',
+    choices: [{ index: 0, message, finish_reason: call ? 'tool_calls' : 'stop' }],
+    usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
+  };
+};
+
 const chatEvents = (call: Call | undefined): string[] => {
   const chunk = (delta: object, finish: string | null = null) =>
     sse({
@@ -76,7 +93,9 @@ const chatEvents = (call: Call | undefined): string[] => {
   const tool = call && [
     chunk({ role: 'assistant', content: '' }),
     chunk({
-      tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name: call.name, arguments: '' } }],
+      tool_calls: [
+        { index: 0, id: `call_${Date.now()}`, type: 'function', function: { name: call.name, arguments: '' } },
+      ],
     }),
     chunk({ tool_calls: [{ index: 0, function: { arguments: JSON.stringify(call.input) } }] }),
     chunk({}, 'tool_calls'),
@@ -179,6 +198,10 @@ export const startScriptedWorker = async (folder: string): Promise<ScriptedWorke
     if (request.method === 'GET')
       return response.end(JSON.stringify({ object: 'list', data: [{ id: 'scripted', object: 'model' }] }));
     const body = await bodyOf(request);
+    if (worker.speaksChatOnly && path !== '/v1/chat/completions') {
+      response.writeHead(404, { 'content-type': 'application/json' });
+      return response.end('{"detail":"Not Found"}');
+    }
     if (path.includes('count_tokens')) return response.end('{"input_tokens":9}');
     const names = namesOf(body);
     const call = names.length > 0 ? callFor(names, resultsIn(body), folder) : undefined;
@@ -192,9 +215,9 @@ export const startScriptedWorker = async (folder: string): Promise<ScriptedWorke
       turns += 1;
       worker.fault = 'none';
     }
-    if (path.startsWith('/v1/messages') && body.stream !== true) {
+    if (!path.startsWith('/v1/responses') && body.stream !== true) {
       response.setHeader('content-type', 'application/json');
-      return response.end(JSON.stringify(messageOf(call)));
+      return response.end(JSON.stringify(path.startsWith('/v1/messages') ? messageOf(call) : completionOf(call)));
     }
     if (fault === 'silence') await wait(SILENCE_MS);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -211,6 +234,7 @@ export const startScriptedWorker = async (folder: string): Promise<ScriptedWorke
   const worker: ScriptedWorker = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     fault: 'none',
+    speaksChatOnly: false,
     turns: () => turns,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

@@ -45,6 +45,8 @@ describe('request', () => {
   it('asks for usage when it streams', () => {
     const body = translation.request(askedFor('messages', { messages: [], stream: true }));
     expect(body).toMatchObject({ stream: true, stream_options: { include_usage: true } });
+    const told = translation.request(askedFor('messages', { messages: [], stream: true }, { engine: 'vllm' }));
+    expect(told.stream_options).toEqual({ include_usage: true, continuous_usage_stats: true });
   });
 
   it("leaves out Claude Code's billing line, which would be another prefix each time", () => {

@@ -41,10 +41,11 @@ type Message = Exclude<OpenAI.ChatCompletionMessageParam, { role: 'assistant' }>
 interface Extras {
   top_k?: number; min_p?: number; repeat_last_n?: number; repeat_penalty?: number; repetition_penalty?: number;
   chat_template_kwargs?: { enable_thinking: boolean }; thinking_budget_tokens?: number;
+  stream_options?: { include_usage: boolean; continuous_usage_stats?: boolean };
   continue_final_message?: boolean; add_generation_prompt?: boolean;
 }
 type Strict<T> = { [K in keyof T as string extends K ? never : K]: T[K] };
-export type Chat = Omit<Strict<OpenAI.ChatCompletionCreateParamsNonStreaming>, 'messages' | 'stream'> & Extras & {
+export type Chat = Omit<Strict<OpenAI.ChatCompletionCreateParamsNonStreaming>, 'messages' | 'stream' | 'stream_options'> & Extras & {
   messages: Message[]; stream?: boolean;
 };
 export type Embedding = OpenAI.EmbeddingCreateParams & { truncate_prompt_tokens?: number };

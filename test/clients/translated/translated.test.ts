@@ -2,11 +2,11 @@ import Anthropic from '@anthropic-ai/sdk';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type ChatResponse, type Message, Ollama } from 'ollama';
 import OpenAI from 'openai';
-import { startChatWorker } from '../support/chat-worker.ts';
-import { createDeferred } from '../support/deferred.ts';
-import { type Gateway, nodeIdOf, settingOf, startGateway } from '../support/gateway.ts';
-import { cut, endEarly, holdAt, inPiecesOf, reply } from '../support/worker/behaviours.ts';
-import { pngOf } from '../support/worker/media.ts';
+import { startChatWorker } from '../../support/chat-worker.ts';
+import { createDeferred } from '../../support/deferred.ts';
+import { type Gateway, nodeIdOf, settingOf, startGateway } from '../../support/gateway.ts';
+import { cut, endEarly, holdAt, inPiecesOf, reply } from '../../support/worker/behaviours.ts';
+import { pngOf } from '../../support/worker/media.ts';
 
 /** The official clients, each on a fleet of workers that speak OpenAI's chat completions and nothing else. */
 const model = 'test-model';
