@@ -85,6 +85,20 @@ const carryStream = async (
   }
 };
 
+const loadFiles = ({ load }: Pair) => Promise.all([import('../translation/carry.ts'), load()]);
+
+const loaded = new Map<Pair, ReturnType<typeof loadFiles>>();
+
+/**
+ * Files of their own beside the bundle: what passes natively neither loads nor parses them. Asked for once, since
+ * `import()` takes its time with what is loaded already, too.
+ */
+const filesOf = (pair: Pair): ReturnType<typeof loadFiles> => {
+  const files = loaded.get(pair) ?? loadFiles(pair);
+  loaded.set(pair, files);
+  return files;
+};
+
 /** Carries one request through a pair, whoever the worker is. */
 export const createTranslate = ({ pair, inference, request, idleMs }: TranslateOptions) => {
   const { endpoint, requestedModel, servedModel, stream: isStream } = inference;
@@ -95,11 +109,7 @@ export const createTranslate = ({ pair, inference, request, idleMs }: TranslateO
   const type = format?.contentType ?? 'application/json';
 
   const load = async (engine: string): Promise<Carried> => {
-    // Files of their own beside the bundle: what passes natively neither loads nor parses them.
-    const [{ carry, exactFields }, { translation }] = await Promise.all([
-      import('../translation/carry.ts'),
-      pair.load(),
-    ]);
+    const [{ carry, exactFields }, { translation }] = await filesOf(pair);
     try {
       return carry(translation, {
         body: inference.body instanceof Uint8Array ? exactFields(inference.body, inference.fields) : inference.fields,

@@ -49,7 +49,7 @@ export const forked = async <T>(module: string, args: readonly string[] = [], me
 };
 
 /** What the gateway is told of its workers. */
-export const workerSetting = (urls: readonly string[], engine: 'localai' | 'vllm') =>
+export const workerSetting = (urls: readonly string[], engine: 'localai' | 'vllm' | 'openai') =>
   JSON.stringify(urls.map((url, n) => ({ id: `bench-${n}`, url, engine, models: ['bench'] })));
 
 const WORKERS = 8;

@@ -26,27 +26,74 @@ const event = (content: string, finish: string | null = null) =>
   `data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1760000000,"model":"bench","choices":[{"index":0,"delta":{"content":"${content}"},"finish_reason":${JSON.stringify(finish)}}]}\n\n`;
 
 /** CLOCK_MONOTONIC is the same for all processes of a machine. */
-const timed = () => event(String(process.hrtime.bigint()));
+const now = () => String(process.hrtime.bigint());
 const STREAM_END = `${event('', 'stop')}data: [DONE]\n\n`;
 
-const stream = (response: ServerResponse) =>
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' });
+/** The same stream in the words of the client's dialect. */
+interface Words {
+  readonly type: string;
+  readonly start: string;
+  readonly event: (content: string) => string;
+  readonly end: string;
+}
+const SSE = 'text/event-stream; charset=utf-8';
+const typed = (type: string, rest: object) => `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
+const CHAT: Words = { type: SSE, start: '', event, end: STREAM_END };
+const line = (rest: object) => `${JSON.stringify({ model: 'bench', created_at: '2026-01-01T00:00:00Z', ...rest })}\n`;
+const item = { item_id: 'msg_1', output_index: 0, content_index: 0 };
+const DIALECTS: ReadonlyMap<string, Words> = new Map([
+  [
+    '/v1/messages',
+    {
+      type: SSE,
+      start:
+        typed('message_start', { message: { id: 'msg_1', role: 'assistant', content: [], usage: {} } }) +
+        typed('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+      event: (text) => typed('content_block_delta', { index: 0, delta: { type: 'text_delta', text } }),
+      end:
+        typed('content_block_stop', { index: 0 }) +
+        typed('message_delta', { delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 5 } }) +
+        typed('message_stop', {}),
+    },
+  ],
+  [
+    '/v1/responses',
+    {
+      type: SSE,
+      start: typed('response.created', { sequence_number: 0, response: { id: 'resp_1', status: 'in_progress' } }),
+      event: (delta) => typed('response.output_text.delta', { sequence_number: 1, ...item, delta, logprobs: [] }),
+      end: typed('response.completed', { sequence_number: 9, response: { id: 'resp_1', status: 'completed' } }),
+    },
+  ],
+  [
+    '/api/chat',
+    {
+      type: 'application/x-ndjson',
+      start: '',
+      event: (content) => line({ message: { role: 'assistant', content }, done: false }),
+      end: line({ message: { role: 'assistant', content: '' }, done: true, done_reason: 'stop' }),
+    },
+  ],
+]);
 
-const burst = (response: ServerResponse, events: number) => {
-  stream(response);
-  for (let n = 0; n < events; n += 1) response.write(timed());
-  response.end(STREAM_END);
+const stream = (response: ServerResponse, type = SSE) =>
+  response.writeHead(200, { 'content-type': type, 'cache-control': 'no-cache' });
+
+const burst = (response: ServerResponse, words: Words, events: number) => {
+  stream(response, words.type).write(words.start);
+  for (let n = 0; n < events; n += 1) response.write(words.event(now()));
+  response.end(words.end);
 };
 
-const paced = (response: ServerResponse, events: number, everyMs: number) => {
-  stream(response);
+const paced = (response: ServerResponse, words: Words, events: number, everyMs: number) => {
+  stream(response, words.type).write(words.start);
   let left = events;
   const timer = setInterval(() => {
-    response.write(timed());
+    response.write(words.event(now()));
     left -= 1;
     if (left > 0) return;
     clearInterval(timer);
-    response.end(STREAM_END);
+    response.end(words.end);
   }, everyMs);
   response.once('close', () => clearInterval(timer));
 };
@@ -94,8 +141,9 @@ const answer = async (request: IncomingMessage, response: ServerResponse) => {
   for await (const chunk of request) start ??= chunk as Buffer;
   const [, what, first = '0', second = '0'] =
     /bench:(\w+):(\d+)(?::(\d+))?/.exec(start?.toString('latin1', 0, 4096) ?? '') ?? [];
-  if (what === 'burst') return burst(response, Number(first));
-  if (what === 'paced') return paced(response, Number(first), Number(second));
+  const words = DIALECTS.get(request.url ?? '') ?? CHAT;
+  if (what === 'burst') return burst(response, words, Number(first));
+  if (what === 'paced') return paced(response, words, Number(first), Number(second));
   if (what === 'flood') return flood(response, Number(first));
   if (what === 'bytes') return bytes(response, Number(first));
   return json(response, ANSWER);
