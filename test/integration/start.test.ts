@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { startAws } from '../support/aws.ts';
 import { fetchAll } from '../support/http.ts';
-import { startRunner } from '../support/runner.ts';
-import { startWorker } from '../support/stand-in-worker.ts';
+import { type Runner, startRunner } from '../support/runner.ts';
+import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
 
 /** `npm start` from its script on, as a process of its own. */
@@ -20,22 +20,40 @@ const freePort = async (): Promise<string> => {
   return String(port);
 };
 
-const startGateway = async (env: Readonly<Record<string, string>>) => {
+const startGateway = async (
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = ['infra/local/start.ts'],
+) => {
   const PORT = await freePort();
-  const runner = startRunner(['infra/local/start.ts'], { PORT, ...env });
+  const runner = startRunner(args, { PORT, ...env });
   return { runner, origin: `http://127.0.0.1:${PORT}` };
 };
 
-describe('npm start', () => {
-  it('serves the workers it is given, each with its own models, and leaves nothing behind', async () => {
-    await using one = await startWorker({ name: 'one', models: ['model-one'] });
-    await using two = await startWorker({ name: 'two', models: ['model-two'] });
-    const { runner, origin } = await startGateway({
+describe('npm start with workers', () => {
+  let one: StandIn;
+  let two: StandIn;
+  let runner: Runner;
+  let origin: string;
+  beforeAll(async () => {
+    [one, two] = [
+      await startWorker({ name: 'one', models: ['model-one'] }),
+      await startWorker({ name: 'two', models: ['model-two'] }),
+    ];
+    ({ runner, origin } = await startGateway({
       LOCALAI_WORKERS: `${one.url},${two.url}`,
       LOCALAI_EXPOSE_NODE_HEADER: 'true',
-    });
-    await using _ = runner;
+    }));
     await runner.printed(READY);
+  });
+  afterEach(() => {
+    one.reset();
+    two.reset();
+  });
+  afterAll(async () => {
+    await Promise.all([runner, one, two].map((each) => each?.[Symbol.asyncDispose]()));
+  });
+
+  it('serves them, each with its own models', async () => {
     expect((await fetchAll(`${origin}/readyz`)).status).toBe(200);
     for (const [model, node] of [
       ['model-one', 'worker-1'],
@@ -50,56 +68,9 @@ describe('npm start', () => {
     expect((await fetchAll(`${rerank}/healthz`)).status).toBe(200);
     const elsewhere = await fetchAll(`${rerank}/v1/chat/completions`, { body: { model: 'model-one', messages } });
     expect(elsewhere).toMatchObject({ status: 404, text: expect.stringContaining("'openai' function") });
-
-    runner.child.kill('SIGTERM');
-    expect(await runner.exited).toBe(0);
-    expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
-  });
-
-  it('serves two demo workers when it is given none', async () => {
-    const { runner, origin } = await startGateway({ LOCALAI_EXPOSE_NODE_HEADER: 'true' });
-    await using _ = runner;
-    await runner.printed(READY);
-    const body = { model: 'ngram', max_tokens: 4, messages };
-    const reply = await fetchAll(`${origin}/v1/chat/completions`, { body });
-    expect(reply.status).toBe(200);
-    const nodes = (await fetchAll(`${origin}/api/nodes`)).json() as { id: string }[];
-    expect(nodes).toHaveLength(2);
-    expect(nodes.map(({ id }) => id)).toContain(reply.headers['x-localai-node']);
-
-    // As a terminal does: every process of the group at once.
-    process.kill(-(runner.child.pid ?? 0), 'SIGINT');
-    expect(await runner.exited).toBe(0);
-    expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
-  });
-
-  it('passes a demo worker`s hint on where this machine lacks what a model needs', async () => {
-    // An empty PATH: no PocketSphinx, wherever this runs.
-    const { runner, origin } = await startGateway({ PATH: '/nowhere' });
-    await using _ = runner;
-    await runner.printed(READY);
-    const transcribed = async (model: string) => {
-      const form = new FormData();
-      form.set('model', model);
-      form.set('file', new Blob([Buffer.alloc(64)]), 'a.wav');
-      const { status, text } = await fetchAll(`${origin}/v1/audio/transcriptions`, { body: form });
-      return [status, text];
-    };
-    expect(await transcribed('pocketsphinx')).toEqual([501, expect.stringContaining('apt-get install')]);
-    expect(await transcribed('no-such-model')).toEqual([404, expect.stringContaining('no-such-model')]);
-    const [, audio = ''] = /audio +(http:\S+)/.exec(runner.output()) ?? [];
-    for (const url of [origin, audio]) {
-      const { data } = (await fetchAll(`${url}/v1/models`)).json() as { data: { id: string }[] };
-      const ids = data.map(({ id }) => id);
-      expect([ids.includes('flite'), ids.includes('pocketsphinx'), ids.includes('*')]).toEqual([true, false, false]);
-    }
   });
 
   it('refuses a body beyond 6 MB in the caller`s dialect, and foreign names while it serves anybody', async () => {
-    await using worker = await startWorker({ name: 'one', models: ['model-one'] });
-    const { runner, origin } = await startGateway({ LOCALAI_WORKERS: worker.url });
-    await using _ = runner;
-    await runner.printed(READY);
     const body = JSON.stringify({ model: 'model-one', messages: [{ role: 'user', content: 'x'.repeat(6_300_000) }] });
     const headers = { 'content-type': 'application/json' };
     const openai = await fetchAll(`${origin}/v1/chat/completions`, { method: 'POST', headers, body });
@@ -151,16 +122,54 @@ describe('npm start', () => {
     const foreign = await fetchAll(`${origin}/api/tags`, { headers: { host: 'evil.example', 'x-request-id': 'mine' } });
     expect(foreign.json()).toEqual({ error: expect.stringContaining('LOCALAI_API_KEY') });
     expect(foreign.headers).toMatchObject({ 'x-correlation-id': 'mine', 'x-request-id': 'mine' });
-    expect(worker.requests).toEqual([]);
+    expect([one.requests, two.requests]).toEqual([[], []]);
   });
 
-  it('with a key answers under any name', async () => {
-    await using worker = await startWorker({ name: 'one', models: ['model-one'] });
-    const { runner, origin } = await startGateway({ LOCALAI_WORKERS: worker.url, LOCALAI_API_KEY: 'k' });
+  it('ends when it is told to, and leaves nothing behind', async () => {
+    runner.child.kill('SIGTERM');
+    expect(await runner.exited).toBe(0);
+    expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
+  });
+});
+
+describe('npm start', () => {
+  it('serves two demo workers when it is given none', async () => {
+    const { runner, origin } = await startGateway({ LOCALAI_EXPOSE_NODE_HEADER: 'true' });
     await using _ = runner;
     await runner.printed(READY);
-    const headers = { host: 'gateway.example', authorization: 'Bearer k' };
-    expect((await fetchAll(`${origin}/v1/models`, { headers })).status).toBe(200);
+    const body = { model: 'ngram', max_tokens: 4, messages };
+    const reply = await fetchAll(`${origin}/v1/chat/completions`, { body });
+    expect(reply.status).toBe(200);
+    const nodes = (await fetchAll(`${origin}/api/nodes`)).json() as { id: string }[];
+    expect(nodes).toHaveLength(2);
+    expect(nodes.map(({ id }) => id)).toContain(reply.headers['x-localai-node']);
+
+    // As a terminal does: every process of the group at once.
+    process.kill(-(runner.child.pid ?? 0), 'SIGINT');
+    expect(await runner.exited).toBe(0);
+    expect(await until(() => !runner.leftBehind(), 3000)).toBe(true);
+  });
+
+  it('passes a demo worker`s hint on where this machine lacks what a model needs', async () => {
+    // An empty PATH: no PocketSphinx, wherever this runs.
+    const { runner, origin } = await startGateway({ PATH: '/nowhere' });
+    await using _ = runner;
+    await runner.printed(READY);
+    const transcribed = async (model: string) => {
+      const form = new FormData();
+      form.set('model', model);
+      form.set('file', new Blob([Buffer.alloc(64)]), 'a.wav');
+      const { status, text } = await fetchAll(`${origin}/v1/audio/transcriptions`, { body: form });
+      return [status, text];
+    };
+    expect(await transcribed('pocketsphinx')).toEqual([501, expect.stringContaining('apt-get install')]);
+    expect(await transcribed('no-such-model')).toEqual([404, expect.stringContaining('no-such-model')]);
+    const [, audio = ''] = /audio +(http:\S+)/.exec(runner.output()) ?? [];
+    for (const url of [origin, audio]) {
+      const { data } = (await fetchAll(`${url}/v1/models`)).json() as { data: { id: string }[] };
+      const ids = data.map(({ id }) => id);
+      expect([ids.includes('flite'), ids.includes('pocketsphinx'), ids.includes('*')]).toEqual([true, false, false]);
+    }
   });
 
   it('with GATEWAY_SSM_PREFIX runs the registrar, and serves what it found', async () => {
@@ -177,16 +186,6 @@ describe('npm start', () => {
     await runner.printed(READY);
     const reply = await fetchAll(`${origin}/v1/chat/completions`, { body: { model: 'model-one', messages } });
     expect(reply).toMatchObject({ status: 200, headers: { 'x-localai-node': 'node-one' } });
-  });
-
-  it('asks for the key that it is given', async () => {
-    await using worker = await startWorker({ name: 'one' });
-    const { runner, origin } = await startGateway({ LOCALAI_WORKERS: worker.url, LOCALAI_API_KEY: 'secret' });
-    await using _ = runner;
-    await runner.printed(READY);
-    expect(runner.output()).toContain('Authorization: Bearer $LOCALAI_API_KEY');
-    expect((await fetchAll(`${origin}/v1/models`)).status).toBe(401);
-    expect((await fetchAll(`${origin}/v1/models`, { headers: { authorization: 'Bearer secret' } })).status).toBe(200);
   });
 
   it.each([
@@ -228,13 +227,20 @@ describe('the bootstrap', () => {
     expect(runner.output()).toContain('asked to end');
   });
 
-  it('takes the gateway with it when it is killed', async () => {
-    await using worker = await startWorker({ name: 'one' });
-    await using runner = startRunner(['infra/local/bootstrap.js', 'infra/local/start.ts'], {
-      LOCALAI_WORKERS: worker.url,
-      PORT: await freePort(),
-    });
+  it('starts a gateway that asks for the key it is given, under any name, and takes it along when it is killed', async () => {
+    await using worker = await startWorker({ name: 'one', models: ['model-one'] });
+    const { runner, origin } = await startGateway({ LOCALAI_WORKERS: worker.url, LOCALAI_API_KEY: 'secret' }, [
+      'infra/local/bootstrap.js',
+      'infra/local/start.ts',
+    ]);
+    await using _ = runner;
     await runner.printed(READY);
+    expect(runner.output()).toContain('Authorization: Bearer $LOCALAI_API_KEY');
+    const authorization = 'Bearer secret';
+    const callers: Record<string, string>[] = [{}, { authorization }, { host: 'gateway.example', authorization }];
+    const replies = await Promise.all(callers.map((headers) => fetchAll(`${origin}/v1/models`, { headers })));
+    expect(replies.map(({ status }) => status)).toEqual([401, 200, 200]);
+
     runner.child.kill('SIGKILL');
     expect(await until(() => !runner.leftBehind(), 5000)).toBe(true);
   });
