@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MAX_EVENT_BYTES } from '../../infra/local/function-url.ts';
 import type { Runtime } from '../../infra/local/runtime.ts';
 import { FunctionError } from '../../infra/local/runtime-api.ts';
 import type { UrlEvent } from '../../infra/local/url-event.ts';
 import { sendBytes } from '../support/http.ts';
-import { startFixture, startGate } from '../support/local-platform.ts';
+import { type Fixture, startFixture, startGate } from '../support/local-platform.ts';
 import { needs } from '../support/needs.ts';
 import { until } from '../support/until.ts';
 
@@ -22,8 +22,29 @@ const quoted = (value: unknown) => encodeURIComponent(typeof value === 'string' 
 
 const onRuntime = (runtime: Runtime) => () => {
   describe('the event', () => {
+    let fixture: Fixture;
+    beforeAll(async () => {
+      fixture = await startFixture(['echo', 'pid'], { runtime });
+    });
+    afterAll(() => fixture?.platform.close());
+
+    it('over 6 MB is refused in the platform\u2019s words before any function runs', async () => {
+      const plain = await fixture.fetch('/echo', {
+        headers: { 'content-type': 'text/plain' },
+        body: Buffer.alloc(MAX_EVENT_BYTES, 97),
+      });
+      const binary = await fixture.fetch('/echo', {
+        headers: { 'content-type': 'image/png' },
+        body: Buffer.alloc(MAX_EVENT_BYTES * 0.76),
+      });
+      for (const { status, text } of [plain, binary]) {
+        expect(status).toBe(413);
+        expect(text).toContain(`smaller than ${MAX_EVENT_BYTES} bytes`);
+      }
+      expect(fixture.platform.environments()).toEqual([]);
+    });
+
     it('is payload format 2.0', async () => {
-      await using fixture = await startFixture(['echo'], { runtime });
       const reply = await fixture.fetch('/echo/a%2Fb?x=1&x=2&y=%20', {
         method: 'PUT',
         headers: ['X-Twice', 'one', 'x-twice', 'two', 'Cookie', 'a=1; b=2', 'X-Forwarded-For', '10.9.8.7'],
@@ -65,49 +86,37 @@ const onRuntime = (runtime: Runtime) => () => {
       ['multipart/form-data; boundary=x', '--x--', true],
       ['text/plain', Buffer.from([0xff, 0xfe, 0]), true],
     ])('carries %s %j as base64: %s -> %s', async (type, body, isBase64Encoded) => {
-      await using fixture = await startFixture(['echo'], { runtime });
       const event = (await fixture.fetch('/echo', { headers: { 'content-type': type }, body })).json() as UrlEvent;
       expect(event.isBase64Encoded).toBe(isBase64Encoded);
       expect(Buffer.from(event.body ?? '', isBase64Encoded ? 'base64' : 'utf8')).toEqual(Buffer.from(body));
     });
 
     it('has no body where there is none', async () => {
-      await using fixture = await startFixture(['echo'], { runtime });
       const event = (await fixture.fetch('/echo')).json() as UrlEvent;
       expect(event).not.toHaveProperty('body');
       expect(event.isBase64Encoded).toBe(false);
     });
 
-    it('over 6 MB is refused in the platform\u2019s words before any function runs', async () => {
-      await using fixture = await startFixture(['echo'], { runtime });
-      const plain = await fixture.fetch('/echo', {
-        headers: { 'content-type': 'text/plain' },
-        body: Buffer.alloc(MAX_EVENT_BYTES, 97),
-      });
-      const binary = await fixture.fetch('/echo', {
-        headers: { 'content-type': 'image/png' },
-        body: Buffer.alloc(MAX_EVENT_BYTES * 0.76),
-      });
-      for (const { status, text } of [plain, binary]) {
-        expect(status).toBe(413);
-        expect(text).toContain(`smaller than ${MAX_EVENT_BYTES} bytes`);
-      }
-      expect(fixture.platform.environments()).toEqual([]);
-    });
-
     it('just under 6 MB passes', async () => {
-      await using fixture = await startFixture(['pid'], { runtime });
       const body = Buffer.alloc(MAX_EVENT_BYTES - 4096, 97);
       expect((await fixture.fetch('/pid', { headers: { 'content-type': 'text/plain' }, body })).status).toBe(200);
     });
   });
 
   describe('the response', () => {
+    let fixture: Fixture;
+    beforeAll(async () => {
+      fixture = await startFixture(['reply', 'raw', 'buffered', 'value', 'stages'], { runtime });
+    });
+    afterAll(() => fixture?.platform.close());
+    const ofReply = () => fixture.platform.environments().filter(({ functionName }) => functionName === 'reply');
     const reply = async (head: unknown, method = 'GET') => {
-      await using fixture = await startFixture(['reply'], { runtime });
+      const before = ofReply();
+      const said = fixture.logs.length;
       const received = await fixture.fetch(`/reply?head=${quoted(head)}`, { method });
-      const survived = await until(() => fixture.platform.environments()[0]?.state === 'frozen');
-      return { ...received, logs: fixture.logs, survived };
+      const isFrozen = await until(() => ofReply().length === 1 && ofReply()[0]?.state === 'frozen');
+      const survived = isFrozen && (before.length === 0 || ofReply()[0]?.pid === before[0]?.pid);
+      return { ...received, logs: fixture.logs.slice(said), survived };
     };
 
     it('has the status, headers and cookies of the prelude, and none of the connection\u2019s own', async () => {
@@ -144,7 +153,6 @@ const onRuntime = (runtime: Runtime) => () => {
     });
 
     it('has header values byte for byte', async () => {
-      await using fixture = await startFixture(['reply'], { runtime });
       const path = `/reply?head=${quoted({ headers: { 'x-name': 'caf\u00e9' } })}`;
       const request = `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`;
       expect((await sendBytes(fixture.platform.origin, request)).toString('latin1')).toContain('x-name: caf\u00e9\r\n');
@@ -152,7 +160,6 @@ const onRuntime = (runtime: Runtime) => () => {
 
     it('streams: the head and the first bytes are there before the function goes on', async () => {
       await using gate = await startGate();
-      await using fixture = await startFixture(['stages'], { runtime });
       const streamed = await fixture.send(`/stages?gate=${quoted(gate.url)}`);
       expect(await streamed.until('first')).toBe('first');
       expect(await until(() => gate.waiting.length === 1)).toBe(true);
@@ -178,7 +185,6 @@ const onRuntime = (runtime: Runtime) => () => {
     });
 
     it('without a prelude is 200 and raw bytes', async () => {
-      await using fixture = await startFixture(['raw'], { runtime });
       expect(await fixture.fetch('/raw')).toMatchObject({
         status: 200,
         text: 'raw bytes',
@@ -187,7 +193,6 @@ const onRuntime = (runtime: Runtime) => () => {
     });
 
     it('of a buffered function is what it returns', async () => {
-      await using fixture = await startFixture(['buffered', 'value'], { runtime });
       expect(await fixture.fetch('/buffered')).toMatchObject({
         status: 201,
         text: 'binary',
