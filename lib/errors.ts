@@ -11,6 +11,8 @@ export interface ErrorDetails {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** What a worker's own error object said beside its message: type, code, and whatever else. */
   readonly own?: Readonly<Record<string, unknown>> | undefined;
+  /** What stands beside the error object, where the dialect is OpenAI's. */
+  readonly beside?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
 }
 
@@ -21,6 +23,7 @@ export class GatewayError extends Error {
   readonly param: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly own: Readonly<Record<string, unknown>> | undefined;
+  readonly beside: Readonly<Record<string, unknown>> | undefined;
 
   constructor(status: number, code: string, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -29,6 +32,7 @@ export class GatewayError extends Error {
     this.code = code;
     this.param = details.param;
     this.own = details.own;
+    this.beside = details.beside;
     this.headers =
       details.retryAfter === undefined
         ? (details.headers ?? {})
@@ -118,6 +122,28 @@ const RETRIED_WORDS = { 502: 'Upstream connection error', 503: 'Service unavaila
 export class UnavailableError extends GatewayError {
   constructor(message: string, { retryAfter = 5, ...details }: ErrorDetails = {}) {
     super(503, 'service_unavailable', `${RETRIED_WORDS[503]}: ${message}`, { retryAfter, ...details });
+  }
+}
+
+/** LocalAI's words for a model that is not there yet (`GET /api/models/{id}/load-status`). */
+export interface Loading {
+  /** As the client calls it. */
+  readonly model: string;
+  /** `pending` until a task runs. */
+  readonly state: 'pending' | 'loading';
+  /** Only where earlier wakes were measured. */
+  readonly eta_seconds?: number | undefined;
+}
+
+/** 503 + `Retry-After`: what serves the model is waking (docs/contract.md 11). */
+export class ModelLoadingError extends GatewayError {
+  constructor(loading: Loading, retryAfter: number) {
+    super(
+      503,
+      'model_loading',
+      `${RETRIED_WORDS[503]}: The model '${loading.model}' is being loaded. Try again in ${retryAfter} seconds.`,
+      { retryAfter, own: { type: 'model_loading' }, beside: { loading } },
+    );
   }
 }
 

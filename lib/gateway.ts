@@ -1,6 +1,8 @@
 import type { CredentialsProvider, Environment } from './aws/environment.ts';
+import { createSsmCall } from './aws/ssm-client.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { brokenSource, createSource } from './discovery/index.ts';
+import type { Wishes } from './discovery/wishes.ts';
 import type { CanServe } from './endpoints/endpoint.ts';
 import type { Family } from './endpoints/family.ts';
 import type { GatewayRequest } from './endpoints/gateway-request.ts';
@@ -36,6 +38,7 @@ import { createRepeats } from './router/repeats.ts';
 import { createRouter } from './router/router.ts';
 import type { UnderWay } from './router/under-way.ts';
 import { log } from './telemetry/log.ts';
+import { systemClock } from './time/clock.ts';
 import type { Pair } from './translation/index.ts';
 import type { createUploads as CreateUploads } from './uploads/uploads.ts';
 import { createAsk, createGet } from './upstream/ask.ts';
@@ -130,8 +133,20 @@ export const createParts = ({
   const translation = config.translate ? translating?.createTranslation(translating.pairs) : undefined;
   const canServe: CanServe = (worker, operation) =>
     servesOperation(worker, operation) || (translation?.canServe(worker, operation) ?? false);
+  const { ssmPrefix: prefix } = config;
+  let loaded: Promise<Wishes> | undefined;
+  const wishes =
+    prefix === undefined
+      ? undefined
+      : () => {
+          loaded ??= import('./discovery/wishes.ts').then(({ createWishes }) =>
+            createWishes({ prefix, call: createSsmCall(config.aws, credentials), log, clock: systemClock }),
+          );
+          return loaded;
+        };
+  const waking = wishes && { source, wishes };
   const infer = withFallback(
-    createInference({ config, router, upstream, ask, forms, createImages, uploads, takeUploads, translation }),
+    createInference({ config, router, upstream, ask, forms, createImages, uploads, takeUploads, translation, waking }),
     canServe,
   );
 
@@ -151,7 +166,7 @@ export const createParts = ({
       return realtime(request, request.snapshot ?? (await source.current(request.deadline.signal)));
     if (endpoint.kind === 'own') {
       const snapshot = () => usableSnapshot(accessOptions, request);
-      return endpoint.answer({ canServe, request, caller, dialect, params, uploads, snapshot, ask });
+      return endpoint.answer({ canServe, request, caller, dialect, params, uploads, snapshot, wishes, ask });
     }
     const snapshot = request.snapshot ?? (await source.current(request.deadline.signal));
     return infer({ endpoint, params }, request, snapshot);

@@ -13,8 +13,11 @@ export type GetParameters = (names: readonly string[], signal: AbortSignal) => P
 /** SSM refused or answered nonsense; `code` is AWS's own (`ThrottlingException`, `AccessDeniedException`, ...). */
 export class SsmError extends Error {
   readonly code: string;
-  constructor(code: string, { status }: { readonly status: number }) {
-    super(`GetParameters: ${code} (${status})`);
+  constructor(
+    code: string,
+    { status, operation = 'GetParameters' }: { readonly status: number; readonly operation?: string },
+  ) {
+    super(`${operation}: ${code} (${status})`);
     this.name = 'SsmError';
     this.code = code;
   }
@@ -55,19 +58,20 @@ const parse = (text: string): Record<string, unknown> => {
   }
 };
 
+/** One call of SSM's API (AWS JSON 1.1). @returns the answer's JSON. @throws {SsmError} network errors as they are. */
+export type CallSsm = (operation: string, input: object, signal: AbortSignal) => Promise<Record<string, unknown>>;
+
 /**
- * The one AWS call on an inference function's path: `GetParameters` (AWS JSON 1.1), signed with SigV4. The SDK would
- * add 50 ms to every cold start for it.
+ * Calls signed with SigV4. The SDK would add 50 ms to every cold start for them.
  * @param env AWS_REGION, AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL; credentials with session token, where no others are given.
- * @throws {SsmError} (from the returned function) for a refusal or a malformed answer; network errors as they are.
  */
-export const createSsmClient =
-  (env: Environment, credentialsNow: CredentialsProvider = environmentCredentials(env)): GetParameters =>
-  async (names, signal) => {
+export const createSsmCall =
+  (env: Environment, credentialsNow: CredentialsProvider = environmentCredentials(env)): CallSsm =>
+  async (operation, input, signal) => {
     const credentials = await credentialsNow();
     const region = regionOf(env);
     const url = new URL(givenEndpoint(env, 'ssm') ?? `https://${hostOf('ssm', region)}`);
-    const body = JSON.stringify({ Names: names, WithDecryption: true });
+    const body = JSON.stringify(input);
     const { default: aws4 } = await import('aws4');
     const { headers } = aws4.sign(
       {
@@ -78,7 +82,7 @@ export const createSsmClient =
         headers: {
           Host: url.host,
           'Content-Type': 'application/x-amz-json-1.1',
-          'X-Amz-Target': 'AmazonSSM.GetParameters',
+          'X-Amz-Target': `AmazonSSM.${operation}`,
         },
         body,
       },
@@ -86,13 +90,24 @@ export const createSsmClient =
     );
     const { status, text } = await send(url, headers as Record<string, string>, body, signal);
     const answer = parse(text);
-    if (status !== 200) throw new SsmError(String(answer.__type ?? 'UnknownError').replace(/^.*#/, ''), { status });
-    const parameters = answer.Parameters;
-    if (!Array.isArray(parameters)) throw new SsmError('MalformedAnswer', { status });
+    if (status === 200) return answer;
+    throw new SsmError(String(answer.__type ?? 'UnknownError').replace(/^.*#/, ''), { status, operation });
+  };
+
+/**
+ * The one AWS call on an inference function's path: `GetParameters`.
+ * @param call see `createSsmCall`.
+ * @throws {SsmError} (from the returned function) for a refusal or a malformed answer; network errors as they are.
+ */
+export const createGetParameters =
+  (call: CallSsm): GetParameters =>
+  async (names, signal) => {
+    const { Parameters: parameters } = await call('GetParameters', { Names: names, WithDecryption: true }, signal);
+    if (!Array.isArray(parameters)) throw new SsmError('MalformedAnswer', { status: 200 });
     return new Map(
       parameters.map((parameter: { Name?: unknown; Value?: unknown } | null): [string, string] => {
         if (typeof parameter?.Name !== 'string' || typeof parameter.Value !== 'string') {
-          throw new SsmError('MalformedAnswer', { status });
+          throw new SsmError('MalformedAnswer', { status: 200 });
         }
         return [parameter.Name, parameter.Value];
       }),

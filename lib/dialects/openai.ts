@@ -19,6 +19,6 @@ export const errorObject = ({ status, code, message, param, own }: GatewayError)
 /** OpenAI's error object; also what Jina (rerank) and LocalAI clients read. */
 export const openai: Dialect = {
   name: 'openai',
-  errorBody: (error) => JSON.stringify({ error: errorObject(error) }),
+  errorBody: (error) => JSON.stringify({ error: errorObject(error), ...error.beside }),
   correlationHeaders: [],
 };

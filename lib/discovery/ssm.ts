@@ -1,5 +1,5 @@
 import type { CredentialsProvider, Environment } from '../aws/environment.ts';
-import { createSsmClient, type GetParameters } from '../aws/ssm-client.ts';
+import { createGetParameters, createSsmCall, type GetParameters } from '../aws/ssm-client.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import { type Attempt, createCached } from './cached.ts';
@@ -63,7 +63,7 @@ export const createSsmSource = ({
   env,
   credentials,
   log = systemLog,
-  getParameters = createSsmClient(env, credentials),
+  getParameters = createGetParameters(createSsmCall(env, credentials)),
   clock,
   random,
 }: SsmSourceOptions): Source => {

@@ -46,7 +46,11 @@ const merged = (id: string, said: readonly ListedModel[]): CatalogEntry => {
 /** Which workers a model must have one of. */
 type Serves = (worker: Worker) => boolean;
 
-const routable = ({ workers }: Snapshot) => workers.filter(({ status }) => status === 'healthy');
+/** A model that sleeps is there: whoever asks for it wakes it. */
+const routable = ({ workers, sleepers = [] }: Snapshot) => [
+  ...workers.filter(({ status }) => status === 'healthy'),
+  ...sleepers,
+];
 
 /**
  * @param serves which workers a model must have one of; default: any.

@@ -1,5 +1,6 @@
 import type { Dialect, StreamFormat } from '../dialects/dialect.ts';
 import type { Snapshot } from '../discovery/source.ts';
+import type { Wishes } from '../discovery/wishes.ts';
 import type { Operation } from '../engines/engine.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Reply } from '../http/reply.ts';
@@ -101,6 +102,8 @@ export interface AnswerContext {
   /** @throws {UnavailableError} while there is no configuration to serve from. */
   snapshot(): Promise<Snapshot>;
   readonly canServe: CanServe;
+  /** For services that may sleep; `undefined`: none can, for the fleet is fixed. */
+  readonly wishes?: (() => Promise<Wishes>) | undefined;
   /** For what only a worker knows, and knows now. */
   readonly ask: Ask;
 }

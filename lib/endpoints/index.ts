@@ -11,6 +11,7 @@ import { nodesEndpoints } from './nodes.ts';
 import { ollamaEndpoints } from './ollama.ts';
 import { openaiEndpoints } from './openai.ts';
 import { rerankEndpoints } from './rerank.ts';
+import { servicesEndpoints } from './services.ts';
 import { uploadsEndpoints } from './uploads.ts';
 import { vadEndpoints } from './vad.ts';
 
@@ -31,6 +32,7 @@ export const endpoints: readonly Endpoint[] = [
   ...rerankEndpoints,
   ...vadEndpoints,
   ...nodesEndpoints,
+  ...servicesEndpoints,
   ...modelsEndpoints,
   ...healthEndpoints,
 ].map(withBarePaths);

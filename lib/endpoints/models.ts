@@ -74,8 +74,12 @@ export const modelsEndpoints: readonly OwnEndpoint[] = [
     operation: 'load_status',
     methods: ['GET', 'HEAD'],
     paths: ['/api/models/{id+}/load-status'],
-    answer: () => {
-      throw new NotFoundError('Nothing is being loaded for this model.');
+    answer: async ({ params, snapshot, wishes }) => {
+      const id = params.id ?? '';
+      const found = await snapshot();
+      const loading = found.services && (await (await import('./load-status.ts')).loadingNow(id, found, wishes));
+      if (!loading) throw new NotFoundError('Nothing is being loaded for this model.');
+      return json(200, loading);
     },
   },
 ];

@@ -8,6 +8,7 @@ import type { Worker } from '../worker.ts';
 import { type Attempt, type AttemptOptions, type Outcome, type RawAnswer, startAttempt } from './attempt.ts';
 import { sayWait, type Verdict, verdict, waitOf } from './failover.ts';
 import { localLocation, toClient } from './headers.ts';
+import type { Sleepers } from './sleepers.ts';
 
 export interface AttemptsOptions extends Omit<AttemptOptions, 'worker'> {
   readonly router: Router;
@@ -15,6 +16,8 @@ export interface AttemptsOptions extends Omit<AttemptOptions, 'worker'> {
   readonly maxAttempts: number;
   /** Told before another worker is looked for. */
   readonly beforeFailover?: (() => Promise<void>) | undefined;
+  /** Services that may have to be woken; `undefined`: there are none. */
+  readonly sleepers?: Sleepers | undefined;
 }
 
 /** One request's way through the workers until one of them has answered. */
@@ -22,6 +25,8 @@ export interface Attempts {
   readonly answered: Promise<Answered>;
   /** Who is being waited for; `undefined` while somebody is chosen. */
   readonly worker: Worker | undefined;
+  /** A service is waited for: there is nobody yet who could be named. */
+  readonly isWaking: boolean;
   /** How many workers were tried. */
   readonly count: number;
   /** From here on there is no other worker: what was sent to the client names this one. */
@@ -66,13 +71,16 @@ const hasLastWord = (answer: RawAnswer): boolean => {
 
 /** Starts at once; before the first byte a failing worker is replaced by another one (docs/contract.md 5 and 6). */
 export const startAttempts = (options: AttemptsOptions): Attempts => {
-  const { router, request, inference, maxAttempts, idleMs, beforeFailover } = options;
+  const { router, request, inference, idleMs, beforeFailover, sleepers } = options;
   const { signal } = request.deadline;
   const { record, holder } = request;
   const hasModel = inference.servedModel !== undefined;
   const tried = new Set<string>();
-  const route: Route = { ...options.route, tried, signal, holder };
+  let route: Route = { ...options.route, tried, signal, holder };
   let current: Attempt | undefined;
+  let isWaking = false;
+  let hasLookedAgain = false;
+  let { maxAttempts } = options;
   let isCommitted = false;
   let isLast = false;
   /** The shortest wait a worker has asked for, in seconds. */
@@ -88,6 +96,13 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
   const next = async (): Promise<Attempt> => {
     // Nobody, while another one is chosen: a head written now would name the one that failed.
     current = undefined;
+    if (sleepers && sleepers.candidates.length > 0) {
+      isWaking = true;
+      route = { ...route, workers: await sleepers.wake() };
+      isWaking = false;
+      // Another fleet than the one that was tried.
+      maxAttempts = tried.size + options.maxAttempts;
+    }
     const worker = await router.pick(route);
     if (!worker) throw noAnswer();
     tried.add(worker.id);
@@ -102,6 +117,14 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     if (fault === 'failed') router.failed(worker);
     const isOut = fault === 'failed' || (fault === 'errored' && router.errored(worker));
     if (record && isOut) record.ejections += 1;
+  };
+
+  /** @returns whether a worker failed because its service has gone to sleep meanwhile: then the request wakes it. */
+  const hasGoneToSleep = async ({ scaledBy }: Worker): Promise<boolean> => {
+    if (!sleepers || scaledBy === undefined || isCommitted || hasLookedAgain) return false;
+    hasLookedAgain = true;
+    await sleepers.lookAgain();
+    return sleepers.candidates.length > 0;
   };
 
   /** The worker's answer as the client gets it. @throws {GatewayError} where it must not pass. */
@@ -141,7 +164,8 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       const isAnswer = another === 'no' || (kept && outcome.kind === 'response' && !isPage(outcome));
       if (isAnswer && outcome.kind === 'response') return pass(worker, outcome);
       await beforeFailover?.();
-      if (!canMove()) {
+      const isAsleep = fault === 'failed' && (await hasGoneToSleep(worker));
+      if (!isAsleep && !canMove()) {
         if (kept) {
           name(kept.worker);
           return pass(kept.worker, kept.answer);
@@ -174,6 +198,9 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     answered,
     get worker() {
       return current?.worker;
+    },
+    get isWaking() {
+      return isWaking;
     },
     get count() {
       return tried.size;

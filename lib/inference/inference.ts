@@ -20,6 +20,7 @@ import { type Attempts, startAttempts } from './attempts.ts';
 import type { createImages as CreateImages } from './images.ts';
 import { type InferenceRequest, readInferenceRequest } from './inference-request.ts';
 import { createReplier, formatOf } from './replier.ts';
+import { createSleepers, type Waking, workersOf } from './sleepers.ts';
 import type { Translations } from './translation.ts';
 import type { TakeUploads } from './uploaded-files.ts';
 import { wayOut } from './way-out.ts';
@@ -38,6 +39,8 @@ export interface InferenceParts {
   readonly takeUploads?: TakeUploads | undefined;
   /** Only where clients speak a dialect that some engines lack, and translation is on. */
   readonly translation?: Translations | undefined;
+  /** Only where the fleet comes from SSM. */
+  readonly waking?: Waking | undefined;
 }
 
 /** Streams may think for ten minutes before their first byte; buffered requests until the deadline. */
@@ -82,11 +85,23 @@ export const createInference = (parts: InferenceParts) => {
   ): Promise<Attempts | Reply> => {
     const { endpoint, servedModel: model, requestedModel, stream } = inference;
     const { operation } = endpoint;
-    const { workers } = snapshot;
+    const workers = workersOf(snapshot);
     const means = parts.translation?.meansFor({ inference, request, idleMs: config.idleTimeoutMs });
     const need = { operation, model, requestedModel, translates: means?.canAsk, wayOut: wayOut(operation) };
-    // Nobody is asked, and no node named, where the request cannot be carried at all.
-    const own = means && (await means.prepare(candidatesFor(workers, need)));
+    // What the gateway can answer itself wakes nobody.
+    const sleepers =
+      parts.waking && snapshot.services && !endpoint.fallback
+        ? createSleepers({
+            ...parts.waking,
+            snapshot,
+            need,
+            request,
+            limitMs: stream && endpoint.stream?.keepAlive ? config.wakeHoldMs : config.wakeWaitMs,
+          })
+        : undefined;
+    // Nobody is asked, woken or named where the request cannot be carried at all.
+    const asleep = sleepers?.candidates ?? [];
+    const own = means && (await means.prepare(asleep.length > 0 ? asleep : candidatesFor(workers, need)));
     if (own) return own;
     return startAttempts({
       router,
@@ -103,6 +118,7 @@ export const createInference = (parts: InferenceParts) => {
       firstByteMs: config.firstByteTimeoutMs ?? (stream ? STREAM_FIRST_BYTE_MS : undefined),
       means,
       beforeFailover: means?.check,
+      sleepers,
       whole: endpoint.hasImages && readImages && ((worker, body) => readImages({ worker, body, inference, request })),
     });
   };
@@ -121,9 +137,12 @@ export const createInference = (parts: InferenceParts) => {
     if ('headers' in attempts) return attempts;
     const format = inference.stream ? endpoint.stream : undefined;
     if (!format?.keepAlive) return replyWith(await attempts.answered, inference, request);
+    let isUnnamed = false;
     for (let isWaitedFor = false; !isWaitedFor; ) {
       const answered = await orSilent(attempts.answered, config.keepAliveMs);
       if (!isSilent(answered)) return replyWith(answered, inference, request);
+      isUnnamed = attempts.isWaking;
+      if (isUnnamed) break;
       const { worker } = attempts;
       const isDead = worker !== undefined && !(await isAlive(worker, request.deadline.signal));
       // While its health was asked it may have answered, or made way for another one.
@@ -132,7 +151,7 @@ export const createInference = (parts: InferenceParts) => {
       isWaitedFor = worker !== undefined && worker === attempts.worker && !(isDead && attempts.giveUp());
     }
     // Without a node in the head nothing has been promised: until the worker's own first byte another one may answer.
-    if (request.holder) attempts.commit();
+    if (request.holder && !isUnnamed) attempts.commit();
     return {
       status: 200,
       headers: { 'content-type': `${format.contentType}; charset=utf-8`, 'cache-control': 'no-cache' },
@@ -148,6 +167,7 @@ export const createInference = (parts: InferenceParts) => {
             ? undefined
             : ((await replyWith(answered, inference, request)).body as WriteBody),
         hidden: ({ worker }) => (request.holder ? undefined : namesOf(worker)),
+        unnamed: isUnnamed ? request.holder : undefined,
         delivered: (answered) => ended('complete', answered, inference, request),
       }),
     };

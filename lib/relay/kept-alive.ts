@@ -1,5 +1,6 @@
 import type { StreamFormat } from '../dialects/dialect.ts';
 import { GatewayError, UpstreamError } from '../errors.ts';
+import { type Holder, stampOf } from '../holder.ts';
 import type { WriteBody } from '../http/reply.ts';
 import { isObject, readJson } from '../json.ts';
 import { isSilent, orSilent } from '../time/silence.ts';
@@ -21,6 +22,11 @@ export interface KeptAliveOptions {
   readonly hidden: (answered: Answered) => readonly string[] | undefined;
   /** Turns the late answer into the stream that was promised; `undefined` when it is none. */
   readonly relayed: (answered: Answered) => Promise<WriteBody | undefined>;
+  /**
+   * The head left while there was no worker yet that it could name: a comment names who answers, or was tried last.
+   * `undefined`: the head names somebody, or nobody is to be named.
+   */
+  readonly unnamed?: Holder | undefined;
   /** Told when an answer that was no stream has been delivered as one. */
   readonly delivered: (answered: Answered) => void;
 }
@@ -47,27 +53,44 @@ const lateAnswer = async (
 export const keptAlive =
   (options: KeptAliveOptions): WriteBody =>
   async (sink) => {
-    const { answered, format, keepAliveMs, correlationId, asked, relayed, delivered } = options;
+    const { answered, format, keepAliveMs, correlationId, asked, relayed, unnamed, delivered } = options;
     const keepAlive = format.keepAlive ?? '';
+    /** Sends the head. */
+    const begin = () => {
+      const tried = stampOf(unnamed);
+      // Who has failed already is not who answers.
+      if (unnamed) unnamed.nodeId = undefined;
+      sink.write(keepAlive);
+      if (unnamed) unnamed.nodeId = tried;
+    };
+    const name = () => {
+      const nodeId = stampOf(unnamed);
+      if (nodeId) sink.write(`: x-localai-node ${nodeId}\n`);
+    };
+    let isNamed = false;
     let body: WriteBody | undefined;
     try {
-      sink.write(keepAlive);
+      begin();
       let answer = await orSilent(answered, keepAliveMs);
       while (isSilent(answer)) {
         sink.write(keepAlive);
         answer = await orSilent(answered, keepAliveMs);
       }
       body = await relayed(answer);
-      if (!body) {
-        sink.write(await lateAnswer(answer, options));
+      const late = body ? undefined : await lateAnswer(answer, options);
+      isNamed = true;
+      name();
+      if (late !== undefined) {
+        sink.write(late);
         delivered(answer);
         return;
       }
     } catch (cause) {
       const error =
         cause instanceof GatewayError ? cause : new UpstreamError('No worker could answer this request.', { cause });
+      if (!isNamed) name();
       sink.write(format.watch({ asked }).fail(error, correlationId));
       return;
     }
-    await body(sink);
+    await body?.(sink);
   };

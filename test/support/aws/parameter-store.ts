@@ -16,6 +16,8 @@ export interface ParameterStore {
   readonly get: (name: string) => string | undefined;
   readonly delete: (name: string) => void;
   readonly names: () => string[];
+  /** Told of each value written through the API, as EventBridge would be. */
+  readonly onWrite: (listener: (name: string) => void) => void;
   /** Every value ever written through the API, in order. */
   readonly writes: readonly { readonly name: string; readonly value: string; readonly at: number }[];
 }
@@ -43,6 +45,7 @@ const checkName = (name: string) => {
 export const createParameterStore = (arnPrefix: string): { operations: Operations; store: ParameterStore } => {
   const parameters = new Map<string, Parameter>();
   const writes: { name: string; value: string; at: number }[] = [];
+  let told: (name: string) => void = () => {};
   const write = (Name: string, Value: string, Type: ParameterType) => {
     const Version = (parameters.get(Name)?.Version ?? 0) + 1;
     parameters.set(Name, { Name, Value, Type, Version, LastModifiedDate: Date.now() / 1000 });
@@ -106,7 +109,9 @@ export const createParameterStore = (arnPrefix: string): { operations: Operation
       const type = (input.Type ?? found?.Type) as ParameterType | undefined;
       if (!type) throw invalid('A parameter type is required when you create a parameter.');
       writes.push({ name, value, at: Date.now() });
-      return { Version: write(name, value, type), Tier: tier };
+      const Version = write(name, value, type);
+      told(name);
+      return { Version, Tier: tier };
     },
 
     DeleteParameter: (input) => {
@@ -125,6 +130,9 @@ export const createParameterStore = (arnPrefix: string): { operations: Operation
     put: (name, value, type = 'String') => void write(name, value, type),
     get: (name) => parameters.get(name)?.Value,
     delete: (name) => void parameters.delete(name),
+    onWrite: (listener) => {
+      told = listener;
+    },
     names: () => [...parameters.keys()].sort(),
     writes,
   };

@@ -1,0 +1,120 @@
+import { type CallSsm, createGetParameters } from '../aws/ssm-client.ts';
+import { readObject } from '../json.ts';
+import type { log as Log } from '../telemetry/log.ts';
+import { bounded, withFullJitter } from '../time/backoff.ts';
+import type { Clock } from '../time/clock.ts';
+import type { ScaledService } from './scaled-service.ts';
+
+/** One call may last so long. */
+const CALL_MS = 2_000;
+/** A wish this old is expressed again while the service is not waking. */
+const STALE_MS = 30_000;
+/** Many who want the same come within a second: a few early ones are to be heard before the others look. */
+const JITTER_MS = 1_000;
+/** An endpoint that was called tries for so long. */
+const INSIST_MS = 5_000;
+const NAMES_PER_CALL = 10;
+
+/** What is asked of services that may sleep, and known of when (`runtime/wake/*`, docs/contract.md 11). */
+export interface Wishes {
+  /**
+   * Says that a service is wanted, unless somebody has just said so, or it is waking. A refused call is no error: the
+   * next reading of the fleet judges again. Never rejects.
+   */
+  want(service: Pick<ScaledService, 'name' | 'state' | 'since'>, signal: AbortSignal): Promise<void>;
+  /** Says so in any case. @throws {SsmError} when that cannot be written. */
+  insist(name: string, signal: AbortSignal): Promise<void>;
+  /** @returns when it was wanted last, milliseconds since the epoch. @throws {SsmError} */
+  wantedAt(name: string, signal: AbortSignal): Promise<number | undefined>;
+  /** @returns whether an operator lets its count change; `undefined`: there is no such service. @throws {SsmError} */
+  isScaled(name: string, signal: AbortSignal): Promise<boolean | undefined>;
+  /** @returns since when services have nothing to do, by their names; those of whom nobody knows are left out. */
+  idleSince(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
+}
+
+export interface WishesOptions {
+  readonly prefix: string;
+  readonly call: CallSsm;
+  readonly log: typeof Log;
+  readonly clock: Clock;
+  readonly random?: () => number;
+}
+
+export const createWishes = ({ prefix, call, log, clock, random = Math.random }: WishesOptions): Wishes => {
+  const getParameters = createGetParameters(call);
+  /** When each was wanted last, as far as this process has read or written it. */
+  const known = new Map<string, number>();
+  const under = new Map<string, Promise<void>>();
+
+  const nameOf = (service: string) => `${prefix}/runtime/wake/${service}`;
+  const limited = <T>(work: (limit: AbortSignal) => Promise<T>, signal: AbortSignal) =>
+    bounded(work, { ms: CALL_MS, signal, clock });
+
+  const wantedAt: Wishes['wantedAt'] = async (service, signal) => {
+    const name = nameOf(service);
+    const found = await limited((limit) => getParameters([name], limit), signal);
+    const at = Date.parse(found.get(name) ?? '');
+    return Number.isNaN(at) ? undefined : at;
+  };
+
+  const put = async (service: string, signal: AbortSignal) => {
+    const at = clock.now();
+    const parameter = { Name: nameOf(service), Value: new Date(at).toISOString(), Type: 'String', Overwrite: true };
+    await call('PutParameter', parameter, signal);
+    known.set(service, at);
+  };
+
+  const isHeard = (at: number | undefined, since: number): boolean =>
+    at !== undefined && at > since && Math.abs(clock.now() - at) <= STALE_MS;
+
+  const express = async ({ name, since }: Pick<ScaledService, 'name' | 'since'>, signal: AbortSignal) => {
+    // The cube root: of a hundred that begin at once, the first few are tens of milliseconds apart.
+    await clock.sleep(JITTER_MS * Math.cbrt(random()), signal);
+    if (signal.aborted) return;
+    try {
+      const at = await wantedAt(name, signal);
+      if (at !== undefined) known.set(name, at);
+      if (!isHeard(at, since)) await limited((limit) => put(name, limit), signal);
+    } catch (error) {
+      log('warn', 'wish_not_expressed', { reason: error instanceof Error ? error.message : String(error) });
+    }
+  };
+
+  return {
+    wantedAt,
+    async want({ name, state, since }, signal) {
+      if (state === 'waking' || state === 'awake' || isHeard(known.get(name), since)) return;
+      // One process may hold many requests.
+      const flight =
+        under.get(name) ??
+        express({ name, since }, signal).finally(() => {
+          under.delete(name);
+        });
+      under.set(name, flight);
+      await flight;
+    },
+    async insist(name, signal) {
+      const until = clock.now() + INSIST_MS;
+      const backoff = { until, attemptMs: CALL_MS, baseMs: 200, capMs: 1_000, signal, clock, random };
+      await withFullJitter((limit) => put(name, limit), backoff);
+    },
+    async isScaled(service, signal) {
+      const name = `${prefix}/services/${service}`;
+      const text = (await limited((limit) => getParameters([name], limit), signal)).get(name);
+      return text === undefined ? undefined : readObject(text)?.scale !== undefined;
+    },
+    async idleSince(names, signal) {
+      const records = new Map<string, number>();
+      const pathOf = (name: string) => `${prefix}/runtime/scale/${name}`;
+      for (let start = 0; start < names.length; start += NAMES_PER_CALL) {
+        const some = names.slice(start, start + NAMES_PER_CALL);
+        const found = await limited((limit) => getParameters(some.map(pathOf), limit), signal);
+        for (const name of some) {
+          const idleSince = readObject(found.get(pathOf(name)) ?? '')?.idleSince;
+          if (typeof idleSince === 'number') records.set(name, idleSince);
+        }
+      }
+      return records;
+    },
+  };
+};
