@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { buildAll } from '../infra/build.js';
 
 /**
- * `npm test`: bundles the functions as for deployment, then runs jest. Without arguments, in three parts: the unit tests
+ * `npm test`: bundles the functions as for deployment, then runs jest. Without arguments, in four parts: the unit tests
  * over both cores, then everything that starts functions as processes of their own, one file at a time: those tests
- * keep time limits, and two of them at once would only measure each other; then the suites of all doors once more, over
- * the container. Arguments go to one jest as they are.
+ * keep time limits, and two of them at once would only measure each other; then what the REST
+ * API's payload has to show, and the suites of all doors once more over the container. Arguments go to one jest as they are.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 const jest = createRequire(import.meta.url).resolve('jest/bin/jest');
@@ -34,6 +34,10 @@ const SUITES_OF_ALL_DOORS = [
   'uploads',
 ];
 
+/** What the REST API's payload has to show: behind it are the same functions, and all suites pass over it by hand. */
+const SUITES_OF_PAYLOADS = ['cors', 'endpoints', 'keys'];
+const suites = (names: readonly string[]) => `test/integration/(${names.join('|')})\\.test`;
+
 let stopped = false;
 const run = ({ args, env }: Part): Promise<number> =>
   new Promise((resolve) => {
@@ -58,7 +62,8 @@ const parts: readonly Part[] =
     : [
         { args: ['test/unit'] },
         { args: ['--runInBand', 'test/(contract|integration|clients)'] },
-        { args: [`test/integration/(${SUITES_OF_ALL_DOORS.join('|')})\\.test`], env: { DOOR: 'container' } },
+        { args: ['--runInBand', suites(SUITES_OF_PAYLOADS)], env: { DOOR: 'rest' } },
+        { args: [suites(SUITES_OF_ALL_DOORS)], env: { DOOR: 'container' } },
       ];
 const codes: number[] = [];
 for (const part of parts) if (!stopped) codes.push(await run(part));

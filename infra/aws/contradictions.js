@@ -5,11 +5,13 @@
  * @param {Options} options
  * @returns {[name: string, isOfUse: boolean, needs: string][]}
  */
-const dependents = ({ network, workers, workerScaleToZero, uploads, edge, alarms, s3Endpoint }) => {
+const dependents = ({ door, endpointType, network, workers, workerScaleToZero, uploads, edge, alarms, s3Endpoint }) => {
   const inVpc = network !== 'none';
   const vpcNeeds = 'network=endpoints or network=own';
   const stackEndpoint = uploads && network === 'endpoints' && s3Endpoint === 'stack';
   return [
+    ['vpcEndpointIds', door === 'rest' && endpointType === 'private', 'door=rest and endpointType=private'],
+    ['webAclArn', door === 'rest', 'door=rest'],
     ['vpcId', inVpc, vpcNeeds],
     ['subnetIds', inVpc, vpcNeeds],
     ['workerTargets', inVpc, vpcNeeds],
@@ -26,6 +28,9 @@ const dependents = ({ network, workers, workerScaleToZero, uploads, edge, alarms
 /** What AWS would refuse or what would not work, told before anything is made. @param {Options} options */
 const impossible = (options) => {
   const {
+    door,
+    endpointType,
+    edge,
     network,
     workers,
     workerScaleToZero,
@@ -37,6 +42,11 @@ const impossible = (options) => {
     edgeCertificateArn,
   } = options;
   const { uploads, routeTableIds, s3PrefixListId, endpointSecurityGroupId, s3Endpoint } = options;
+  if (endpointType === 'private' && door !== 'rest') return 'endpointType=private needs door=rest';
+  if (endpointType === 'private' && edge) return 'endpointType=private needs edge=off: CloudFront does not reach it';
+  if (endpointType === 'private' && options.vpcEndpointIds.length === 0) {
+    return 'endpointType=private needs vpcEndpointIds: the endpoints of execute-api through which it is called';
+  }
   if (workers && network === 'none') return 'workers=on needs network=endpoints or network=own: workers are private';
   if (network !== 'none' && (!vpcId || subnetIds.length === 0)) return `network=${network} needs vpcId and subnetIds`;
   if (network !== 'none' && !workers && workerTargets.length === 0) {

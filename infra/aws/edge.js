@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { att, idOf, sub } from './cloudformation.js';
 import { urlFunctions } from './options.js';
+import { restOrigin } from './rest.js';
 import { routesOf } from './routes.js';
 
 /** @typedef {import('./options.js').Options} Options */
@@ -44,11 +45,17 @@ const secretReference = sub(`{{resolve:secretsmanager:\${EdgeSecret}}}`);
 /** What functions compare `x-origin-secret` with; undefined without an edge. @param {Options} options */
 export const edgeSecretOf = ({ edge }) => (edge ? secretReference : undefined);
 
-/** @param {string} name */
-const origin = (name) => ({
-  Id: name,
+/** @param {string} name @returns {{ domain: object, path?: string }} */
+const urlOrigin = (name) => ({
   // https://<id>.lambda-url.<region>.on.aws/
-  DomainName: { 'Fn::Select': [2, { 'Fn::Split': ['/', att(idOf(name, 'LambdaFunctionUrl'), 'FunctionUrl')] }] },
+  domain: { 'Fn::Select': [2, { 'Fn::Split': ['/', att(idOf(name, 'LambdaFunctionUrl'), 'FunctionUrl')] }] },
+});
+
+/** @param {string} name @param {{ domain: object, path?: string }} place */
+const origin = (name, { domain, path }) => ({
+  Id: name,
+  DomainName: domain,
+  ...(path && { OriginPath: path }),
   CustomOriginConfig: {
     OriginProtocolPolicy: 'https-only',
     OriginSSLProtocols: ['TLSv1.2'],
@@ -77,9 +84,11 @@ const behaviour = (name) => ({
  * @returns {import('./cloudformation.js').Piece}
  */
 export const edge = (options, table) => {
-  const { edge: isOn, edgeDomain, edgeCertificateArn, edgeSecretVersion, name } = options;
+  const { door, edge: isOn, edgeDomain, edgeCertificateArn, edgeSecretVersion, name } = options;
   if (!isOn) return {};
   const { routes, otherwise } = routesOf(pathsOf(table), table.functionFor);
+  // One API knows the way to all functions.
+  const isOneOrigin = door === 'rest';
   return {
     Resources: {
       EdgeSecret: {
@@ -108,9 +117,13 @@ export const edge = (options, table) => {
             Comment: name,
             HttpVersion: 'http2and3',
             IPV6Enabled: true,
-            Origins: urlFunctions.map(origin),
-            DefaultCacheBehavior: behaviour(otherwise),
-            CacheBehaviors: routes.map(([PathPattern, name]) => ({ PathPattern, ...behaviour(name) })),
+            Origins: isOneOrigin
+              ? [origin('rest', restOrigin(options))]
+              : urlFunctions.map((name) => origin(name, urlOrigin(name))),
+            DefaultCacheBehavior: behaviour(isOneOrigin ? 'rest' : otherwise),
+            CacheBehaviors: isOneOrigin
+              ? []
+              : routes.map(([PathPattern, name]) => ({ PathPattern, ...behaviour(name) })),
             ...(edgeDomain && {
               Aliases: [edgeDomain],
               ViewerCertificate: {

@@ -7,6 +7,8 @@ export const urlFunctions = ['openai', 'anthropic', 'ollama', 'audio', 'images',
 
 /** Parameters with few values. */
 const choices = {
+  door: ['url', 'rest'],
+  endpointType: ['regional', 'private'],
   edge: ['on', 'off'],
   network: ['none', 'endpoints', 'own'],
   workers: ['on', 'off'],
@@ -40,6 +42,7 @@ const list = (text) =>
 /**
  * @typedef {Record<typeof numbers[number], number> & {
  *   service: string, stage: string, name: string, prefix: string,
+ *   door: 'url' | 'rest', endpointType: 'regional' | 'private', vpcEndpointIds: string[], webAclArn: string,
  *   edge: boolean, edgeDomain: string, edgeCertificateArn: string, edgeSecretVersion: string,
  *   network: 'none' | 'endpoints' | 'own', vpcId: string, subnetIds: string[], endpointSecurityGroupId: string,
  *   workerTargets: import('./targets.js').Target[], clusters: string[], kmsKeyArn: string,
@@ -55,6 +58,7 @@ const list = (text) =>
 /** What AWS's ids look like; a placeholder that was not filled in is none. */
 const ids = /** @type {const} */ ({
   vpcId: 'vpc',
+  vpcEndpointIds: 'vpce',
   subnetIds: 'subnet',
   workerSubnetIds: 'subnet',
   endpointSecurityGroupId: 'sg',
@@ -102,6 +106,10 @@ export const readOptions = (params, { service, stage }) => {
     stage,
     name,
     prefix: `/${service}/${stage}`,
+    door: /** @type {Options['door']} */ (text('door')),
+    endpointType: /** @type {Options['endpointType']} */ (text('endpointType')),
+    vpcEndpointIds: list(text('vpcEndpointIds')),
+    webAclArn: text('webAclArn'),
     edge: text('edge') === 'on',
     edgeDomain: text('edgeDomain'),
     edgeCertificateArn: text('edgeCertificateArn'),

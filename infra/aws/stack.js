@@ -6,6 +6,7 @@ import { endpointUrls, network, vpcOf } from './network.js';
 import { readOptions } from './options.js';
 import { parameters } from './parameters.js';
 import { registrar } from './registrar.js';
+import { doorsOf, restApiOf } from './rest.js';
 import { uploadBucketOf, uploads } from './uploads.js';
 import { workers } from './workers.js';
 
@@ -48,6 +49,15 @@ export const resources = async (osls) => {
     Outputs: Object.assign({}, ...made.map(({ Outputs }) => Outputs)),
   };
 };
+
+/** `url` and `events` of each function. @param {Osls} osls */
+export const doors = async (osls) => {
+  const [options, table] = await Promise.all([optionsOf(osls), readEndpointTable()]);
+  return doorsOf(options, table);
+};
+
+/** The REST API's part of `provider`. @param {Osls} osls */
+export const restApi = async (osls) => restApiOf(await optionsOf(osls));
 
 /** `provider.vpc`. @param {Osls} osls */
 export const vpc = async (osls) => vpcOf(await optionsOf(osls)) ?? null;

@@ -36,6 +36,22 @@ export type TooLarge = (request: IncomingMessage, response: ServerResponse, size
 /** One function's URL. `tooLarge` says in somebody else's words what is otherwise said in Lambda's own. */
 export type FunctionUrl = (request: IncomingMessage, response: ServerResponse, tooLarge?: TooLarge) => Promise<void>;
 
+/** Makes an invocation's payload of a request. */
+export type ToEvent = (
+  request: IncomingMessage,
+  body: Buffer,
+  apiId: string,
+  requestId: string,
+) => { readonly headers: Readonly<Record<string, string>> };
+
+const traceOf = ({ headers }: ReturnType<ToEvent>) => headers['x-amzn-trace-id'] ?? headers['X-Amzn-Trace-Id'] ?? '';
+
+export interface FunctionUrlOptions {
+  readonly onLog: (line: string) => void;
+  /** Default: a function URL's, payload 2.0. */
+  readonly toEvent?: ToEvent | undefined;
+}
+
 /**
  * Stands in for one function's URL: turns requests into invocations and streams the answers out.
  *
@@ -44,7 +60,11 @@ export type FunctionUrl = (request: IncomingMessage, response: ServerResponse, t
  *
  * @param name the function's, also its `apiId`.
  */
-export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string) => void): FunctionUrl => {
+export const createFunctionUrl = (
+  name: string,
+  pool: Pool,
+  { onLog, toEvent = toUrlEvent }: FunctionUrlOptions,
+): FunctionUrl => {
   const fail = (response: ServerResponse, requestId: string, error: Error) => {
     if (response.destroyed) return;
     if (error instanceof ThrottledError) return refuse(response, 429, 'Rate Exceeded.');
@@ -68,13 +88,10 @@ export const createFunctionUrl = (name: string, pool: Pool, onLog: (line: string
     try {
       const body = await readBody(request);
       if (typeof body === 'number') return tooLarge(request, response, body);
-      const event = toUrlEvent(request, body, name, requestId);
+      const event = toEvent(request, body, name, requestId);
       const payload = JSON.stringify(event);
       if (Buffer.byteLength(payload) > MAX_EVENT_BYTES) return tooLarge(request, response, body.length);
-      await sendResponse(
-        response,
-        await pool.invoke(payload, requestId, event.headers['x-amzn-trace-id'] ?? '', left.signal),
-      );
+      await sendResponse(response, await pool.invoke(payload, requestId, traceOf(event), left.signal));
       settled = true;
       response.end();
     } catch (error) {

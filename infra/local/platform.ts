@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readTarget } from '../../lib/http/request-target.ts';
 import type { EnvironmentState } from './environment.ts';
-import { createFunctionUrl, type FunctionUrl, type TooLarge } from './function-url.ts';
+import { createFunctionUrl, type FunctionUrl, type ToEvent, type TooLarge } from './function-url.ts';
 import { createPool, type Limits, type Pool } from './pool.ts';
 import { defaultRuntime, type Runtime } from './runtime.ts';
 import { FunctionError } from './runtime-api.ts';
@@ -21,6 +21,8 @@ export interface PlatformOptions {
   /** The real `aws-lambda-ric` by default, our own client where it is missing. */
   runtime?: Runtime;
   limits?: Partial<Limits>;
+  /** How requests become invocations; default: payload 2.0. */
+  toEvent?: ToEvent;
   /** Put around every listener: what may not come in at all. */
   guard?(listener: RequestListener): RequestListener;
   /** Put around the common origin's listener, as CloudFront is around the functions. */
@@ -82,7 +84,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
     const log = (line: string) => onLog(fn.name, line);
     const pool = createPool({ fn, runtimeOf: () => runtime, env, onLog: log }, limits);
     pools.set(fn.name, pool);
-    if (fn.hasUrl) listeners.set(fn.name, createFunctionUrl(fn.name, pool, log));
+    if (fn.hasUrl) listeners.set(fn.name, createFunctionUrl(fn.name, pool, { onLog: log, toEvent: options.toEvent }));
   }
 
   const route: RequestListener = (request, response) => {

@@ -1,4 +1,4 @@
-import type { Context, LambdaFunctionURLEvent } from 'aws-lambda';
+import type { APIGatewayProxyEvent, Context, LambdaFunctionURLEvent } from 'aws-lambda';
 import type { Family } from '../endpoints/family.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import type { Reply } from '../http/reply.ts';
@@ -17,6 +17,12 @@ export interface HandlerOptions {
   /** What an invocation waits for before it ends, beside what the request itself has asked for. */
   readonly settled: () => Promise<void>;
 }
+
+type Delivered = LambdaFunctionURLEvent | APIGatewayProxyEvent;
+
+/** Function URLs say payload 2.0; API Gateway's REST APIs say `httpMethod`, and no version (docs/contract.md 12). */
+const asUrlPayload = async (event: Delivered): Promise<LambdaFunctionURLEvent> =>
+  'httpMethod' in event ? (await import('./rest-payload.ts')).fromRestPayload(event) : event;
 
 const end = (stream: ResponseStream) => new Promise<void>((resolve) => stream.end(resolve));
 
@@ -39,7 +45,8 @@ export const createHandler = ({ family, marginMs, run, renderError, settled }: H
   };
 
   return awslambda.streamifyResponse(async (event, stream, context) => {
-    const request = toGatewayRequest(event as LambdaFunctionURLEvent, context as Context, { family, marginMs });
+    const sent = await asUrlPayload(event as Delivered);
+    const request = toGatewayRequest(sent, context as Context, { family, marginMs });
     try {
       await respond(stream, request);
     } catch (error) {

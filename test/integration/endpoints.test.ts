@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { type Gateway, nodeIdOf, settingOf, startGateway } from '../support/gateway.ts';
+import { door, type Gateway, nodeIdOf, settingOf, startGateway } from '../support/gateway.ts';
 import { send } from '../support/http.ts';
 import { canonicalOf, operation, operations, pathOf } from '../support/operations.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
@@ -47,7 +47,9 @@ describe.each(cases)('POST %s', (_, one, alias, stream) => {
     expect(seen.body.equals(sent.body)).toBe(true);
     expect(received.body.equals(seen.sent())).toBe(true);
     expect(received.body.length).toBeGreaterThan(0);
-    expect(seen.path).toBe(`${canonicalOf(one)}?beta=true&x=%2F+a`);
+    // API Gateway decodes it, and it is written anew.
+    const query = door === 'rest' ? 'x=%2F%20a' : 'x=%2F+a';
+    expect(seen.path).toBe(`${canonicalOf(one)}?beta=true&${query}`);
     expect(seen.headers['content-type']).toBe(sent.headers['content-type']);
     expect(received.headers['x-localai-node']).toBe(nodeIdOf(alpha));
     expect(received.headers['x-stand-in']).toBe('alpha');

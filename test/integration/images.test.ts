@@ -92,7 +92,7 @@ describe('the form asked for', () => {
 
 describe("a URL of the worker's own is inlined", () => {
   // A function URL's domain name has no port.
-  const told = () => (door === 'url' ? 'http://127.0.0.1' : gateway.origin);
+  const told = () => (door !== 'container' ? 'http://127.0.0.1' : gateway.origin);
   test.each([
     ['its origin', () => `${worker.url}${imagePath}`],
     ['its origin with a query', () => `${worker.url}${imagePath}?v=1`],

@@ -27,6 +27,7 @@ const variants: Record<string, Record<string, string>> = {
     edgeCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/1',
     alarmTopicArn: 'arn:aws:sns:us-east-1:123456789012:oncall',
   },
+  'behind a REST API': { door: 'rest', webAclArn: 'arn:aws:wafv2:us-east-1:123456789012:regional/webacl/a/b' },
   'with network, workers and uploads': {
     ...vpc,
     network: 'endpoints',
@@ -94,11 +95,32 @@ describe.each(Object.keys(variants))('the stack %s', (variant) => {
         Architectures: ['arm64'],
       });
       const url = template.Resources[`${id}LambdaFunctionUrl`];
-      if (id !== 'Registrar')
+      if (variants[variant]?.door === 'rest') expect(url).toBeUndefined();
+      else if (id !== 'Registrar')
         expect(url?.Properties).toMatchObject({ InvokeMode: 'RESPONSE_STREAM', AuthType: 'NONE' });
       expect(propertiesOf(template, `${id}LogGroup`)).toHaveProperty('RetentionInDays', 14);
     }
   });
+});
+
+test('behind a REST API each function has its resources, streaming, and CloudFront one origin for all', () => {
+  const template = templateOf('behind a REST API');
+  const methods = ofType(template, 'AWS::ApiGateway::Method').map(([, { Properties }]) => JSON.stringify(Properties));
+  expect(methods.length).toBeGreaterThan(80);
+  for (const method of methods) {
+    expect(method).toContain('"ResponseTransferMode":"STREAM"');
+    expect(method).toContain('/response-streaming-invocations');
+  }
+  for (const id of functionIds(template).filter((one) => one !== 'Registrar')) {
+    expect(methods.some((method) => method.includes(`"${id}LambdaFunction"`))).toBe(true);
+  }
+  const { DistributionConfig } = propertiesOf(template, 'Distribution') as never as {
+    DistributionConfig: { Origins: { OriginPath: string; OriginCustomHeaders: object[] }[] };
+  };
+  expect(DistributionConfig.Origins).toMatchObject([
+    { OriginPath: '/dev', OriginCustomHeaders: [{ HeaderName: 'x-origin-secret' }] },
+  ]);
+  expect(template.Resources.WebAclAssociation?.DependsOn).toEqual([expect.stringMatching(/^ApiGatewayDeployment\d+$/)]);
 });
 
 describe('concurrency', () => {

@@ -52,5 +52,29 @@ const product = (rest: readonly (readonly Choice[])[]): Combination[] => {
   );
 };
 
-/** Every one of them. */
-export const combinations: readonly Combination[] = product(axes).flatMap(completed);
+/** Doors that stand in front of the same functions: not each with everything, but each choice of theirs once. */
+const behindRest: readonly Combination[] = [
+  ['REST API, no VPC, edge', { door: 'rest', webAclArn: 'arn:aws:wafv2:us-east-1:123456789012:regional/webacl/a/b' }],
+  [
+    'REST API, endpoints, GPU workers, uploads, edge',
+    {
+      door: 'rest',
+      network: 'endpoints',
+      ...vpc,
+      workers: 'on',
+      uploads: 'on',
+      s3PrefixListId: 'pl-63a5400a',
+      routeTableIds: 'rtb-0123456789abcdef0',
+    },
+  ],
+  [
+    'private REST API, own network, no edge',
+    {
+      ...{ door: 'rest', endpointType: 'private', vpcEndpointIds: 'vpce-0123456789abcdef0' },
+      ...{ network: 'own', ...vpc, ...targets, edge: 'off' },
+    },
+  ],
+];
+
+/** Every one of function URLs, and those of the REST API. */
+export const combinations: readonly Combination[] = [...product(axes).flatMap(completed), ...behindRest];

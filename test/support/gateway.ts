@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { ToEvent } from '../../infra/local/function-url.ts';
 import { startPlatform } from '../../infra/local/platform.ts';
 import type { Limits } from '../../infra/local/pool.ts';
+import { toRestEvent } from '../../infra/local/rest-event.ts';
 import type { Runtime } from '../../infra/local/runtime.ts';
 import { readFunctions } from '../../infra/local/serverless-yml.ts';
 import { functionFor } from '../../lib/endpoints/index.ts';
@@ -14,13 +16,14 @@ import type { StandIn } from './stand-in-worker.ts';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /** The ways in of docs/contract.md 12 that run here. */
-export type Door = 'url' | 'container';
+export type Door = 'url' | 'rest' | 'container';
+const DOORS: readonly Door[] = ['url', 'rest', 'container'];
 
 /**
  * The door that suites are run over: `DOOR=container npm test -- test/integration/errors.test.ts`. `npm test` runs all
  * of them over function URLs, and those of `test/run.ts` once more over the container.
  */
-export const door: Door = process.env.DOOR === 'container' ? 'container' : 'url';
+export const door: Door = DOORS.find((one) => one === process.env.DOOR) ?? 'url';
 
 /** A worker as `LOCALAI_WORKERS` describes it. */
 export interface WorkerSetting {
@@ -100,7 +103,12 @@ type Start = (
   options: GatewayOptions,
 ) => Promise<Behind>;
 
-const startFunctions: Start = async (env, onLog, { functions: wanted, timeoutSeconds, runtime, limits }) => {
+const startFunctions = async (
+  env: Parameters<Start>[0],
+  onLog: Parameters<Start>[1],
+  { functions: wanted, timeoutSeconds, runtime, limits }: GatewayOptions,
+  toEvent?: ToEvent,
+): Promise<Behind> => {
   const functions = readFunctions(join(root, 'serverless.yml'))
     .filter(({ name }) => wanted?.includes(name) ?? true)
     .map((fn) => ({ ...fn, timeoutSeconds: timeoutSeconds ?? fn.timeoutSeconds }));
@@ -110,6 +118,7 @@ const startFunctions: Start = async (env, onLog, { functions: wanted, timeoutSec
     env,
     ...(runtime && { runtime }),
     ...(limits && { limits }),
+    ...(toEvent && { toEvent }),
     onLog,
   });
   return {
@@ -140,7 +149,10 @@ const startProcess: Start = async (env, onLog, { timeoutSeconds }) => {
   };
 };
 
-const starts: Readonly<Record<Door, Start>> = { url: startFunctions, container: startProcess };
+/** The same functions behind API Gateway: payload 1.0 is all that differs on this machine. */
+const startBehindRest: Start = (env, onLog, options) => startFunctions(env, onLog, options, toRestEvent);
+
+const starts: Readonly<Record<Door, Start>> = { url: startFunctions, rest: startBehindRest, container: startProcess };
 
 /** Starts what was built: functions behind their URLs on the real runtime client, or the container's process. */
 export const startGateway = async (options: GatewayOptions = {}): Promise<Gateway> => {

@@ -1,3 +1,4 @@
+import { apiGatewayRules } from './rules/api-gateway.ts';
 import { cloudfrontRules } from './rules/cloudfront.ts';
 import { cloudwatchRules } from './rules/cloudwatch.ts';
 import { computeRules } from './rules/compute.ts';
@@ -13,6 +14,7 @@ export const publishedRules: readonly Rule[] = [
   ...stackRules,
   ...iamRules,
   ...lambdaRules,
+  ...apiGatewayRules,
   ...cloudfrontRules,
   ...eventRules,
   ...computeRules,

@@ -31,6 +31,12 @@ describe('parameters of a deployment', () => {
   test.each([
     [{ edge: 'yes' }, 'edge must be one of on, off'],
     [{ network: 'nat' }, 'network must be one of none, endpoints, own'],
+    [{ door: 'window' }, 'door must be one of url, rest'],
+    [{ endpointType: 'private' }, 'endpointType=private needs door=rest'],
+    [{ door: 'rest', endpointType: 'private' }, 'needs edge=off'],
+    [{ door: 'rest', endpointType: 'private', edge: 'off' }, 'needs vpcEndpointIds'],
+    [{ door: 'rest', vpcEndpointIds: 'vpce-0123abcd' }, 'vpcEndpointIds has no effect'],
+    [{ webAclArn: 'arn:aws:wafv2:x' }, 'webAclArn has no effect without door=rest'],
     [{ workerPort: 'http' }, 'workerPort must be a whole number'],
     [{ registrarConcurrency: 'no' }, 'registrarConcurrency must be a number or off'],
     [{ network: 'own' }, 'network=own needs vpcId and subnetIds'],
