@@ -75,6 +75,16 @@ const gateway = (options) => [
   onParameters(options, 'ssm:PutParameter', ['wake/*']),
 ];
 
+/**
+ * `GET /api/services` tells since when a service has nothing to do, and a wake whether it is one that may sleep.
+ * @param {Options} options
+ */
+const nodes = ({ prefix }) => ({
+  Effect: 'Allow',
+  Action: 'ssm:GetParameters',
+  Resource: ['runtime/scale/*', 'services/*'].map((name) => arn('ssm', `parameter${prefix}/${name}`)),
+});
+
 /** @param {Options} options */
 const registrar = (options) => [
   {
@@ -132,7 +142,13 @@ const role = (name, statements) => ({
 export const iam = (options) => {
   const roleOf = (/** @type {string} */ name, /** @type {object[]} */ own) =>
     role(name, [...own, ...decrypt(options), ...attachToVpc(options, name)]);
-  const readers = urlFunctions.map((name) => roleOf(name, [...gateway(options), ...uploadStatements(options, name)]));
+  const readers = urlFunctions.map((name) =>
+    roleOf(name, [
+      ...gateway(options),
+      ...(name === 'nodes' ? [nodes(options)] : []),
+      ...uploadStatements(options, name),
+    ]),
+  );
   const writer = roleOf('registrar', registrar(options));
   return { Resources: Object.assign({}, ...readers, writer) };
 };
