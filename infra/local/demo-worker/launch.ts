@@ -28,10 +28,10 @@ const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signa
 /** Node keeps compiled and type-stripped code here: the second start takes half the time and a third less memory. */
 const compileCache = fileURLToPath(new URL('../../../node_modules/.cache/node-compile-cache', import.meta.url));
 
-const start = (id: string, host: string): ChildProcess => {
+const start = (id: string, host: string, port: number): ChildProcess => {
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const env = { NODE_COMPILE_CACHE: compileCache, ...inherited };
-  return fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [id, host], {
+  return fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [id, host, String(port)], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
     env,
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -56,13 +56,13 @@ const stop = async (child: ChildProcess): Promise<void> => {
 };
 
 /**
- * Starts demo workers as child processes, `demo-1`, `demo-2`, ..., each on a free port. They stay in this process's
+ * Starts demo workers as child processes, `demo-1`, `demo-2`, ..., each on a free port, if no port is given. They stay in this process's
  * group and end with it, however it ends: they exit when the channel to it closes.
  * @throws {Error} when a worker ends before it serves; the others are then ended too
  */
-export const startDemoWorkers = async ({ count = 2, host = '127.0.0.1' } = {}): Promise<DemoWorkers> => {
+export const startDemoWorkers = async ({ count = 2, host = '127.0.0.1', port = 0 } = {}): Promise<DemoWorkers> => {
   const ids = Array.from({ length: count }, (_, index) => `demo-${index + 1}`);
-  const children = ids.map((id) => start(id, host));
+  const children = ids.map((id) => start(id, host, port));
   const close = async () => {
     await Promise.all(children.map(stop));
   };

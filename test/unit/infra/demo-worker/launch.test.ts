@@ -2,6 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, test } from '@jest/globals';
 import { startDemoWorkers } from '../../../../infra/local/demo-worker/launch.ts';
+import { createWorkReader } from '../../../../lib/registrar/work.ts';
+import { createAsk } from '../../../../lib/upstream/ask.ts';
+import { createUpstream } from '../../../../lib/upstream/client.ts';
 import { until } from '../../../support/until.ts';
 
 const answers = (url: string) =>
@@ -25,6 +28,22 @@ describe('demo workers as processes', () => {
       await close();
     }
     expect(await Promise.all(workers.map(({ url }) => answers(url)))).toEqual([false, false]);
+  });
+
+  test('count what they do as a HAProxy in front of them would', async () => {
+    const { workers, close } = await startDemoWorkers({ count: 1 });
+    const [{ url } = { url: '' }] = workers;
+    const { read } = createWorkReader(createAsk(createUpstream({ connectTimeoutMs: 1000 })));
+    const work = () => read({ url, engine: 'localai', load: 'haproxy' }, { signal: new AbortController().signal });
+    try {
+      expect(await work()).toEqual({ running: 0, waiting: 0, served: 0, own: 0 });
+      const body = JSON.stringify({ model: 'ngram', prompt: 'Once', max_tokens: 2 });
+      await (await fetch(`${url}/v1/completions`, { method: 'POST', body })).text();
+      await fetch(`${url}/readyz`);
+      expect(await work()).toEqual({ running: 0, waiting: 0, served: 1, own: 0 });
+    } finally {
+      await close();
+    }
   });
 
   test('end with their parent, even when it is killed', async () => {
