@@ -48,6 +48,7 @@ module.exports = {
         pathNot: [
           '^lib/config\\.ts$',
           '^lib/endpoints/index\\.ts$',
+          '^lib/engines/index\\.ts$',
           '^lib/http/request-target\\.ts$',
           '^lib/middleware/correlation-id\\.ts$',
           '^lib/errors\\.ts$',

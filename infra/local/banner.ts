@@ -11,6 +11,8 @@ export interface BannerOptions {
   /** Model ids to show in the examples. */
   chatModel: string;
   embeddingsModel: string | undefined;
+  /** Whether the fleet may serve an operation; what it cannot is not shown. */
+  serves: (operation: 'messages' | 'ollama_chat') => boolean;
   needsKey: boolean;
   exposesNode: boolean;
   /** Whether AWS's own runtime client is being built meanwhile. */
@@ -29,8 +31,8 @@ const clientNotice = () => {
 
 /** What is served where, and how to try it: printed once `/readyz` says yes. */
 export const banner = (options: BannerOptions): string => {
-  const { platform, functions, demoWorkers, chatModel, embeddingsModel, needsKey, exposesNode, isRicComing } = options;
-  const ownClient = isRicComing ? COMING_NOTICE : clientNotice();
+  const { platform, functions, demoWorkers, chatModel, embeddingsModel, serves, needsKey, exposesNode } = options;
+  const ownClient = options.isRicComing ? COMING_NOTICE : clientNotice();
   const { origin } = platform;
   const key = needsKey ? ` -H "Authorization: Bearer $LOCALAI_API_KEY"` : '';
   const post = (path: string, body: object) =>
@@ -49,8 +51,8 @@ export const banner = (options: BannerOptions): string => {
     `  header    X-LocalAI-Node is ${exposesNode ? 'on' : 'off: LOCALAI_EXPOSE_NODE_HEADER=true turns it on'}`,
     '',
     post('/v1/chat/completions', { model: chatModel, stream: true, messages }),
-    post('/v1/messages', { model: chatModel, max_tokens: 64, stream: true, messages }),
-    post('/api/chat', { model: chatModel, messages }),
+    ...(serves('messages') ? [post('/v1/messages', { model: chatModel, max_tokens: 64, stream: true, messages })] : []),
+    ...(serves('ollama_chat') ? [post('/api/chat', { model: chatModel, messages })] : []),
     ...(embeddingsModel ? [post('/v1/embeddings', { model: embeddingsModel, input: ['a cat', 'a kitten'] })] : []),
     `  curl -s ${origin}/v1/models${key}`,
     '',

@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, parseConfig } from '../../lib/config.ts';
 import { functionFor } from '../../lib/endpoints/index.ts';
+import { servesOperation } from '../../lib/engines/index.ts';
 import { build } from '../build.js';
 import { banner } from './banner.ts';
 import { type DemoWorkers, startDemoWorkers } from './demo-worker/launch.ts';
@@ -162,6 +163,9 @@ const start = async () => {
     demoWorkers: workers?.workers.map(({ id }) => id) ?? [],
     chatModel: demo ? DEMO.chat : await someModel(platform.origin, config.apiKeys[0]),
     embeddingsModel: demo ? DEMO.embeddings : undefined,
+    // Without an engine a worker is asked which it is, and a fleet in SSM is not known here: they may serve it.
+    serves: (operation) =>
+      config.translate || !config.workers || config.workers.some((worker) => servesOperation(worker, operation)),
     needsKey: config.apiKeys.length > 0,
     exposesNode: config.exposeNodeHeader,
     isRicComing,
