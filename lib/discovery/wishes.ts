@@ -4,6 +4,7 @@ import type { log as Log } from '../telemetry/log.ts';
 import { bounded, withFullJitter } from '../time/backoff.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ScaledService } from './scaled-service.ts';
+import { readWish } from './wish-time.ts';
 
 /** One call may last so long. */
 const CALL_MS = 2_000;
@@ -53,8 +54,7 @@ export const createWishes = ({ prefix, call, log, clock, random = Math.random }:
   const wantedAt: Wishes['wantedAt'] = async (service, signal) => {
     const name = nameOf(service);
     const found = await limited((limit) => getParameters([name], limit), signal);
-    const at = Date.parse(found.get(name) ?? '');
-    return Number.isNaN(at) ? undefined : at;
+    return readWish(found.get(name) ?? '');
   };
 
   const put = async (service: string, signal: AbortSignal) => {

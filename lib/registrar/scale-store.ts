@@ -1,5 +1,6 @@
 import { GetParametersCommand, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
 import * as v from 'valibot';
+import { readWish } from '../discovery/wish-time.ts';
 import { readJson } from '../json.ts';
 import type { log as Log } from '../telemetry/log.ts';
 import type { ScaleRecord } from './scaling.ts';
@@ -80,7 +81,7 @@ interface Memory {
 const essence = ({ served: _served, crowded: _crowded, ...rest }: ScaleRecord) => JSON.stringify(rest);
 
 const readTime = (text: string | undefined, now: number): number | undefined => {
-  const at = Date.parse(text ?? '');
+  const at = readWish(text ?? '') ?? Number.NaN;
   return at <= now + AHEAD_MS ? Math.min(at, now) : undefined;
 };
 

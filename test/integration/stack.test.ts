@@ -369,6 +369,18 @@ describe('the registrar', () => {
     });
   });
 
+  test('who answers operators reads what they are told of services, and nobody else does', () => {
+    const readers = statementsOf(templateOf('as it is')).filter(
+      ({ role, Action, Resource }) =>
+        role !== 'RegistrarRole' &&
+        [Action].flat().includes('ssm:GetParameters') &&
+        [Resource].flat().some((one) => /\/services\/|\/scale\//.test(resourceText(one))),
+    );
+    expect(readers.map(({ role, Resource }) => [role, [Resource].flat().map(resourceText)])).toEqual([
+      ['NodesRole', ['services', 'runtime/scale'].map((name) => `ssm:parameter/localai-gateway/dev/${name}/*`)],
+    ]);
+  });
+
   test('nobody else asks ECS, or writes more than that a service is wanted', () => {
     for (const { role, Action, Resource } of statementsOf(templateOf('with network, workers and uploads'))) {
       if (role === 'RegistrarRole') continue;
