@@ -10,8 +10,6 @@ import { readWish } from './wish-time.ts';
 const CALL_MS = 2_000;
 /** A wish this old is expressed again while the service is not waking. */
 const STALE_MS = 30_000;
-/** Many who want the same come within a second: a few early ones are to be heard before the others look. */
-const JITTER_MS = 1_000;
 /** An endpoint that was called tries for so long. */
 const INSIST_MS = 5_000;
 const NAMES_PER_CALL = 10;
@@ -68,9 +66,6 @@ export const createWishes = ({ prefix, call, log, clock, random = Math.random }:
     at !== undefined && at > since && Math.abs(clock.now() - at) <= STALE_MS;
 
   const express = async ({ name, since }: Pick<ScaledService, 'name' | 'since'>, signal: AbortSignal) => {
-    // The cube root: of a hundred that begin at once, the first few are tens of milliseconds apart.
-    await clock.sleep(JITTER_MS * Math.cbrt(random()), signal);
-    if (signal.aborted) return;
     try {
       const at = await wantedAt(name, signal);
       if (at !== undefined) known.set(name, at);

@@ -83,7 +83,8 @@ export const createSleepers = (options: SleepersOptions): Sleepers => {
       snapshot = await source.refreshed(signal);
     },
     async wake() {
-      const [{ waitForService }, wishes] = await Promise.all([import('./waking.ts'), options.wishes()]);
+      const { wishes } = options;
+      const { waitForService } = await import('./waking.ts');
       const refreshed = (until: AbortSignal) => source.refreshed(until);
       const later = (task: () => Promise<void>) => void request.afterwards.push(task);
       const common = { wanted, refreshed, wishes, limitMs, endsAt, signal, later, clock: systemClock };

@@ -8,6 +8,8 @@ import type { Clock } from '../time/clock.ts';
 const READ_MS = [2_500, 4_000] as const;
 /** A service that could not wake is tried again after so long. */
 const FAILED_MS = 300_000;
+/** Many who want the same come within a second: a few early ones are to be heard before the others look. */
+const JITTER_MS = 1_000;
 /** Seconds after which whoever was refused because of that may ask again. */
 const FAILED_RETRY = 300;
 
@@ -26,7 +28,8 @@ export interface WakingOptions {
   /** @returns the service that is waited for; `undefined`: none, for somebody can serve the request, or nobody ever will. */
   readonly wanted: (snapshot: Snapshot) => ScaledService | undefined;
   readonly refreshed: (signal: AbortSignal) => Promise<Snapshot>;
-  readonly wishes: Wishes;
+  /** Loaded when the first wish is to be expressed. */
+  readonly wishes: () => Promise<Wishes>;
   /** How long it may be waited for, in milliseconds, */
   readonly limitMs: number;
   /** but not beyond this time. */
@@ -45,6 +48,10 @@ export const waitForService = async (options: WakingOptions): Promise<Woken> => 
   const until = Math.min(startedAt + limitMs, endsAt);
   const [shortest, longest] = READ_MS;
   let { snapshot } = options;
+  const express = async (service: ScaledService, until: AbortSignal) => {
+    if (service.state === 'waking' || service.state === 'awake') return;
+    await (await wishes()).want(service, until);
+  };
   for (let isFirst = true; ; isFirst = false) {
     const service = wanted(snapshot);
     if (!service) return { kind: 'ready', snapshot };
@@ -54,10 +61,13 @@ export const waitForService = async (options: WakingOptions): Promise<Woken> => 
     if (failedMs >= 0 && failedMs < FAILED_MS) return { kind: 'failed', retryAfter: FAILED_RETRY };
     const isTooLong = isFirst && (secondsLeft(service, now) ?? 0) * 1000 > until - now;
     if (signal.aborted || isTooLong || now >= until) {
-      if (isFirst) later(() => wishes.want(service, AbortSignal.timeout(10_000)));
+      if (isFirst) later(() => express(service, AbortSignal.timeout(10_000)).catch(() => {}));
       return { kind: 'loading', ...progressOf(service, now) };
     }
-    await wishes.want(service, signal);
+    // The cube root: of a hundred that begin at once the first few are tens of milliseconds apart. Whoever waits here has
+    // not loaded what a wish takes: on one machine the early ones would wait for that.
+    if (isFirst && service.state !== 'waking') await clock.sleep(JITTER_MS * Math.cbrt(random()), signal);
+    await express(service, signal);
     const pause = shortest + random() * (longest - shortest);
     await clock.sleep(Math.max(0, Math.min(pause, until - clock.now())), signal);
     snapshot = await refreshed(signal);

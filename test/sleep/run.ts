@@ -53,7 +53,7 @@ const churn = async (cycles: number) => {
         : undefined;
       if (stream && first && ecs.started() > tasks) waits.push(performance.timeOrigin + first.at - ecs.startedAt());
       // Draining begins after two looks, and lasts four seconds: many come in the very seconds of going to sleep.
-      await pause(4_000 + Math.random() * 8_000);
+      await pause(6_000 + Math.random() * 10_000);
     }
   };
   const callers = house.services.flatMap((service) => [caller(service), caller(service)]);
@@ -86,6 +86,11 @@ const crowd = async () => {
     env: { GATEWAY_KEEPALIVE_SECONDS: '2' },
     environments: 64,
   });
+  // On Lambda each environment has a processor of its own to start with; here they share two, and start a few at a time.
+  for (const family of families) {
+    const url = `${house.gateway.urlOf(family)}/v1/models`;
+    await Promise.all(Array.from({ length: 12 }, () => fetch(url).then((response) => response.text())));
+  }
   const queue = Array.from({ length: 200 }, (_, n) => n);
   const counts: Record<string, number> = {};
   const wrong: string[] = [];
