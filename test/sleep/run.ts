@@ -38,25 +38,22 @@ const churn = async (cycles: number) => {
   let requests = 0;
   const failures: string[] = [];
   let isOver = false;
-  const caller = async ({ model, ecs }: Service) => {
+  const request = async ({ model, ecs }: Service, stream: boolean) => {
+    const tasks = ecs.started();
+    const received = await ask(house, model, stream);
+    requests += 1;
+    if (!isWhole(received, stream)) failures.push(`${received.status} ${received.text.slice(-200)}`);
+    const first = received.chunks.find(({ bytes }) => bytes.includes('data:'));
+    if (stream && first && ecs.started() > tasks) waits.push(performance.timeOrigin + first.at - ecs.startedAt());
+  };
+  const caller = async (service: Service) => {
     while (!isOver) {
-      const stream = Math.random() < 0.5;
-      const tasks = ecs.started();
-      const reply = await house.gateway.send('/v1/chat/completions', {
-        body: { ...(chat.body(model) as object), stream },
-      });
-      const received = await reply.all();
-      requests += 1;
-      if (!isWhole(received, stream)) failures.push(`${received.status} ${received.text.slice(-200)}`);
-      const first = received.text.includes('data:')
-        ? received.chunks.find(({ bytes }) => bytes.includes('data:'))
-        : undefined;
-      if (stream && first && ecs.started() > tasks) waits.push(performance.timeOrigin + first.at - ecs.startedAt());
-      // Draining begins after two looks, and lasts four seconds: many come in the very seconds of going to sleep.
-      await pause(6_000 + Math.random() * 10_000);
+      await Promise.all([request(service, true), request(service, false)]);
+      // It goes to sleep about ten seconds after the last request: many come in these very seconds.
+      await pause(6_000 + Math.random() * 12_000);
     }
   };
-  const callers = house.services.flatMap((service) => [caller(service), caller(service)]);
+  const callers = house.services.map(caller);
   const wakes = () => house.services.reduce((sum, { ecs }) => sum + ecs.started(), 0);
   await until(async () => {
     await pause(500);
