@@ -125,7 +125,7 @@ const isGateways = ({ operation: made, input }: Call) => {
 
 /** A hundred environments that want the same sleeping service within a second, and wait. */
 const waiting = async () => {
-  await using warm = await startWorker({ name: 'warm', models: ['warm'], workMs: () => 25_000 });
+  await using warm = await startWorker({ name: 'warm', models: ['warm'], workMs: () => 60_000 });
   await using house = await openHouse({
     names: ['one'],
     scale: { min: 0 },
@@ -150,7 +150,10 @@ const waiting = async () => {
   const replies = await Promise.all(Array.from({ length: 100 }, () => ask(house, 'one')));
   const times = aws.calls.filter(isGateways).map(({ at }) => at);
   const within = times.filter((at) => at < startedAt + 39_000);
-  const most = Math.max(...within.map((from) => within.filter((at) => at >= from && at < from + 5_000).length));
+  const mostIn = (some: readonly number[]) =>
+    Math.max(...some.map((from) => some.filter((at) => at >= from && at < from + 5_000).length)) / 5;
+  // All at once also read their configuration, and whether somebody has wished already.
+  const most = mostIn(within.filter((at) => at > startedAt + 6_000));
   const wishes = aws.ssm.writes.slice(writes).filter(({ name }) => name.includes('/wake/')).length;
   console.log(`\nwaiting: 100 requests at once in ${environments} environments, for 40 s`);
   judge(
