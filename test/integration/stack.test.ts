@@ -377,7 +377,7 @@ describe('the registrar', () => {
         [Resource].flat().some((one) => /\/services\/|\/scale\//.test(resourceText(one))),
     );
     expect(readers.map(({ role, Resource }) => [role, [Resource].flat().map(resourceText)])).toEqual([
-      ['NodesRole', ['services', 'runtime/scale'].map((name) => `ssm:parameter/localai-gateway/dev/${name}/*`)],
+      ['NodesRole', ['runtime/scale', 'services'].map((name) => `ssm:parameter/localai-gateway/dev/${name}/*`)],
     ]);
   });
 
