@@ -1,10 +1,20 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { startChatWorker } from '../support/chat-worker.ts';
 import { type Gateway, nodeIdOf, settingOf, startGateway } from '../support/gateway.ts';
 import type { Received } from '../support/http.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 import { until } from '../support/until.ts';
-import { type Behaviour, cut, endEarly, endingWith, paced, reply, stallAfter } from '../support/worker/behaviours.ts';
+import {
+  type Behaviour,
+  cut,
+  endEarly,
+  endingWith,
+  ordinary,
+  paced,
+  reply,
+  stallAfter,
+} from '../support/worker/behaviours.ts';
 
 /** A fleet of one worker that speaks all dialects and one that speaks OpenAI's only. */
 const model = 'm';
@@ -181,6 +191,25 @@ describe('with none', () => {
     const before = received.text.slice(0, received.text.indexOf('done.'));
     expect(before.match(operation === 'messages' ? /event: ping/g : /: keep-alive/g)?.length).toBeGreaterThan(1);
   });
+
+  test.each(['messages', 'responses'] as const)(
+    '%s: an error behind keep-alives is the stream’s',
+    async (operation) => {
+      const refusal = reply(400, { error: { message: 'own words', type: 'BadRequestError', code: 400 } });
+      other.treat({
+        ...refusal,
+        deliver: async (exchange, answer) => {
+          await setTimeout(700);
+          await ordinary.deliver?.(exchange, answer);
+        },
+      });
+      const received = await ask(gateway, operation, { stream: true });
+      expect([received.status, received.headers['x-localai-node']]).toEqual([200, nodeIdOf(other)]);
+      expect(received.text).toMatch(operation === 'messages' ? /^event: ping/ : /^: keep-alive/);
+      expect(received.text).toMatch(errorEnding[operation]);
+      expect(received.text).toContain('own words');
+    },
+  );
 
   test('a conversation that is too long is told in words that clients shorten it by', async () => {
     const message = "This model's maximum context length is 8 tokens. However, you requested 9 tokens.";
