@@ -2,7 +2,7 @@ import type { Family } from '../../lib/endpoints/family.ts';
 
 /**
  * Every path of docs/contract.md 1 and who serves it, as it stands there: the check of what is derived from the endpoint
- * table must not be derived from it too. Paths of endpoints that are still to come are among them.
+ * table must not be derived from it too.
  */
 const families: Readonly<Record<Family, readonly string[]>> = {
   openai: [
@@ -52,7 +52,7 @@ const families: Readonly<Record<Family, readonly string[]>> = {
   ],
   rerank: ['/v1/rerank', '/v1/reranking', '/v2/rerank'],
   vad: ['/v1/vad'],
-  nodes: ['/api/nodes', '/api/services', '/api/services/{name}/wake'],
+  nodes: ['/api/nodes', '/api/services', '/api/services/{name+}/wake'],
 };
 
 export interface ContractPath {
