@@ -101,9 +101,7 @@ export const startSleepingService = (options: SleepingServiceOptions): SleepingS
   };
 
   aws.ecs.setDesired(cluster, service, 0);
-  aws.ecs.onUpdate((name) => {
-    if (name === service) settle();
-  });
+  aws.ecs.onUpdate(settle, service);
   return {
     started: () => started,
     startedAt: () => startedAt,

@@ -88,8 +88,8 @@ export interface ContainerService {
   readonly desired: (cluster: string, service: string) => number;
   /** Every count set through the API, in order. */
   readonly updates: readonly { readonly service: string; readonly desired: number; readonly at: number }[];
-  /** Told of each count set through the API. */
-  readonly onUpdate: (listener: (service: string, desired: number) => void) => void;
+  /** Told of each count set through the API, of one service or of all; a later listener takes the place of an earlier one. */
+  readonly onUpdate: (listener: (service: string, desired: number) => void, service?: string) => void;
   /** Puts a line into the service's event log. */
   readonly say: (cluster: string, service: string, message: string, at?: number) => void;
   /** Tasks that ListTasks still names but DescribeTasks reports as `MISSING`. */
@@ -109,7 +109,7 @@ export const createContainerService = (arnPrefix: string): { operations: Operati
   const counts = new Map<string, number>();
   const events = new Map<string, { id: string; createdAt: number; message: string }[]>();
   const updates: { service: string; desired: number; at: number }[] = [];
-  let told: (service: string, desired: number) => void = () => {};
+  const told = new Map<string, (service: string, desired: number) => void>();
   const keyOf = (cluster: string, service: string) => `${nameOf(cluster)}/${nameOf(service)}`;
   const clusterOf = ({ cluster }: Input) => {
     const found = clusters.get(nameOf(cluster ?? 'default'));
@@ -175,7 +175,7 @@ export const createContainerService = (arnPrefix: string): { operations: Operati
       const desired = Number(desiredCount);
       updates.push({ service: name, desired, at: Date.now() });
       counts.set(keyOf(cluster, name), desired);
-      told(name, desired);
+      (told.get(name) ?? told.get(''))?.(name, desired);
       return { service: { serviceName: name, status: 'ACTIVE', desiredCount: desired } };
     },
   };
@@ -192,9 +192,7 @@ export const createContainerService = (arnPrefix: string): { operations: Operati
     },
     desired: (cluster, name) => counts.get(keyOf(cluster, name)) ?? clusters.get(cluster)?.get(name)?.length ?? 0,
     updates,
-    onUpdate: (listener) => {
-      told = listener;
-    },
+    onUpdate: (listener, of = '') => void told.set(of, listener),
     say: (cluster, name, message, at = Date.now()) => {
       const key = keyOf(cluster, name);
       const event = { id: randomBytes(16).toString('hex'), createdAt: at / 1000, message };
