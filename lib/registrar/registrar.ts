@@ -6,16 +6,16 @@ import type { ScaledService } from '../discovery/scaled-service.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Ask } from '../upstream/ask.ts';
-import { examine, type Prospect, unasked } from './examine.ts';
+import { examine, unasked } from './examine.ts';
 import { fitted } from './fit.ts';
-import { createFleetStore, type Stored } from './fleet-store.ts';
-import { nodeId } from './node-id.ts';
+import { createFleetStore } from './fleet-store.ts';
 import { createPacer } from './pacer.ts';
 import { atMost, mapParallel } from './parallel.ts';
+import { createRosterReader, type Roster } from './roster.ts';
 import { createScaleStore } from './scale-store.ts';
-import { createScaler, type ScaledRoster } from './scaler.ts';
-import { type EcsService, isScaled, readServices, type Service } from './services.ts';
-import { type Discovered, discoverTasks, type TaskPhase } from './tasks.ts';
+import type { ScaledRoster } from './scaled-roster.ts';
+import { createScaler } from './scaler.ts';
+import { type EcsService, isScaled, readServices } from './services.ts';
 import { createWorkReader } from './work.ts';
 
 /** ECS allows 20 such calls a second for the whole account. */
@@ -79,14 +79,6 @@ export interface Registrar {
   run(event: TaskEvent, budgetMs: number): Promise<Report>;
 }
 
-/** One service's tasks or list: those to look at, and rows of the previous fleet that stay as they are. */
-interface Roster {
-  readonly targets: readonly { readonly target: Prospect; readonly phase: Exclude<TaskPhase, 'gone'> }[];
-  readonly kept: readonly FleetWorker[];
-  /** What ECS said of its tasks. */
-  readonly discovered?: Discovered;
-}
-
 /** One look at everything. */
 interface Look {
   readonly report: Report;
@@ -94,8 +86,6 @@ interface Look {
 }
 
 const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
-
-const isEcs = (service: Service): service is EcsService => 'cluster' in service;
 
 const concerns = ({ detail }: TaskEvent, { cluster, service }: EcsService) =>
   detail?.group === `service:${service}` && (detail.clusterArn ?? '').split('/').at(-1) === cluster.split('/').at(-1);
@@ -124,55 +114,8 @@ export const createRegistrar = ({
     clock,
     drainMs: DRAINING_TTLS * configTtlMs,
   });
+  const discover = createRosterReader({ ecs, log });
   let toldAt = 0;
-
-  const ecsTargets = async (
-    name: string,
-    service: EcsService,
-    before: Stored,
-    signal: AbortSignal,
-  ): Promise<Roster> => {
-    const discovered = await discoverTasks(ecs, service, signal);
-    const { tasks, failed } = discovered;
-    const bare = tasks.filter(({ address }) => !address);
-    if (bare.length) {
-      // A task that is starting has no interface yet; one that runs without never will.
-      const running = bare.filter(({ phase }) => phase === 'running').length;
-      log(running ? 'warn' : 'info', 'tasks_without_address', { service: name, tasks: bare.length, running });
-    }
-    const undescribed = new Set(failed.map(nodeId));
-    const kept = (before.fleet?.listed ?? []).filter((known) => known.service === name && undescribed.has(known.id));
-    if (failed.length) log('warn', 'tasks_not_described', { service: name, tasks: failed.length, kept: kept.length });
-    const targets = tasks.flatMap(({ taskArn, phase, address }) => {
-      if (!address) return [];
-      const id = nodeId(taskArn);
-      const { scheme, port, engine, serves, load, models, labels } = service;
-      const url = `${scheme}://${address}:${port}`;
-      const target: Prospect = {
-        id,
-        name: `${name}-${id.slice(0, 8)}`,
-        service: name,
-        url,
-        engine,
-        serves,
-        load,
-        models,
-        labels,
-      };
-      return [{ target, phase }];
-    });
-    return { targets, kept, discovered };
-  };
-
-  /** Who is there, by service; nobody is asked yet. */
-  const discover = async (name: string, service: Service, before: Stored, signal: AbortSignal): Promise<Roster> => {
-    if (isEcs(service)) return ecsTargets(name, service, before, signal);
-    const targets = service.workers.map((worker) => ({
-      target: { ...worker, name: worker.id, service: name, listed: true },
-      phase: 'running' as const,
-    }));
-    return { targets, kept: [] };
-  };
 
   const unique = (workers: readonly FleetWorker[]) => {
     const byId = new Map<string, FleetWorker>();
@@ -213,7 +156,7 @@ export const createRegistrar = ({
       const roster = async (): Promise<Roster> => {
         if ('malformed' in service) return keep(name, `parameter ${prefix}/services/${name}: ${service.malformed}`);
         try {
-          return await discover(name, service, before, lookUntil);
+          return await discover({ name, service, before }, lookUntil);
         } catch (error) {
           return keep(name, describe(error));
         }

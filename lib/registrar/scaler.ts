@@ -1,41 +1,24 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { FleetWorker } from '../discovery/fleet.ts';
 import type { ScaledService } from '../discovery/scaled-service.ts';
-import type { Work } from '../engines/engine.ts';
 import type { log as Log } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Counted } from './counts.ts';
 import { readCounts, setCount } from './counts.ts';
 import { mapParallel } from './parallel.ts';
+import { createPutToSleep } from './put-to-sleep.ts';
 import type { Kept, ScaleStore } from './scale-store.ts';
-import { type Decision, decide, hasServed, isBusy, type Look, type ScaleRecord, type SeenWorker } from './scaling.ts';
-import type { ScaledEcsService } from './services.ts';
+import type { ScaledRoster } from './scaled-roster.ts';
+import { createScaledWork, isUp, short } from './scaled-work.ts';
+import { decide, type Look } from './scaling.ts';
 import { shownService } from './shown-service.ts';
-import type { Discovered } from './tasks.ts';
-import type { SeenWork, WorkReader } from './work.ts';
+import type { WorkReader } from './work.ts';
 
 const SERVICES_AT_ONCE = 5;
-const WORKERS_AT_ONCE = 50;
 /** How old a wish may be for engines that were found asleep, and for which none has been woken yet. */
 const FRESH_WISH_MS = 5 * 60_000;
 /** How long an engine may take to wake. */
 const ROUSE_MS = 60_000;
-/** While it works, an engine that may sleep by itself is not asked for its counters again within this time. */
-const LATELY_MS = 50_000;
-const MINUTE_MS = 60_000;
-
-/** A scaled service as it was just discovered. */
-export interface ScaledRoster {
-  readonly name: string;
-  readonly service: ScaledEcsService;
-  /** `undefined`: ECS did not say; then nothing is decided. */
-  readonly discovered: Pick<Discovered, 'running' | 'stopped'> | undefined;
-  /** Its workers, examined. */
-  readonly workers: readonly FleetWorker[];
-  readonly apiKey: string | undefined;
-  /** As the last snapshot shows it. */
-  readonly shown: ScaledService | undefined;
-}
 
 /** What became of a service. */
 export interface Scaled {
@@ -60,12 +43,7 @@ export interface ScalerOptions {
   readonly drainMs: number;
 }
 
-/** Task ids as records hold them: there may be many, and a parameter is small. */
-const short = (nodeId: string) => nodeId.slice(0, 8);
-
 const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
-
-const isUp = ({ status, isAsleep }: FleetWorker) => status === 'healthy' || isAsleep === true;
 
 /** While it goes to sleep nobody may be sent there any more. */
 const HIDDEN: ReadonlySet<string> = new Set(['draining', 'asleep', 'failed']);
@@ -73,54 +51,10 @@ const HIDDEN: ReadonlySet<string> = new Set(['draining', 'asleep', 'failed']);
 const hidden = (workers: readonly FleetWorker[]): readonly FleetWorker[] =>
   workers.map((worker) => (worker.status === 'healthy' ? { ...worker, status: 'draining' } : worker));
 
-/**
- * Whether a service is known to be idle, and what its engines have counted meanwhile may wait: an engine that may sleep by
- * itself would not come to it, if it were asked every minute. What was done until then shows when it is asked at last. As
- * long as there could be more workers, it is asked after 1, 2, 4, 8... minutes, for requests may wait.
- */
-const mayRest = (
-  { scale }: ScaledEcsService,
-  { record, wantedAt }: Kept,
-  at: Pick<Look, 'now' | 'desired'>,
-): boolean => {
-  if (record?.state !== 'awake' || record.idleSince === undefined) return false;
-  if (at.now - Math.max(record.idleSince, wantedAt ?? 0) >= scale.idleMs) return false;
-  if (at.desired >= scale.max) return true;
-  const minutes = (at.now - record.idleSince) / MINUTE_MS;
-  return minutes >= 1 && minutes - 2 ** Math.floor(Math.log2(minutes)) >= 1;
-};
-
 /** Carries out what `decide` decides (docs/contract.md 11): the record first, then the count. */
 export const createScaler = ({ ecs, store, work, log, clock, drainMs }: ScalerOptions) => {
-  /** What engines that may sleep by themselves said last. */
-  const lately = new Map<string, { readonly at: number; readonly work: SeenWork }>();
-
-  /** @param sofar what a worker said last, where that may do for an engine that may sleep by itself. */
-  const readWorks = (
-    { workers, apiKey }: ScaledRoster,
-    signal: AbortSignal,
-    sofar: (worker: FleetWorker) => Work | undefined = () => undefined,
-  ): Promise<SeenWorker[]> =>
-    mapParallel(workers, WORKERS_AT_ONCE, async (worker): Promise<SeenWorker> => {
-      const id = short(worker.id);
-      if (!isUp(worker)) return { id, isHealthy: false, work: undefined };
-      const known = sofar(worker);
-      const seen = await work.read({ ...worker, apiKey }, { signal, lately: known });
-      if (typeof seen === 'object' && !known) lately.set(worker.id, { at: clock.now(), work: seen });
-      return { id, isHealthy: true, work: seen };
-    });
-
-  const sofarOf = ({ service }: ScaledRoster, kept: Kept, at: Pick<Look, 'now' | 'desired'>) => {
-    const isResting = mayRest(service, kept, at);
-    const served = kept.record?.served ?? {};
-    return ({ id }: FleetWorker): Work | undefined => {
-      const last = lately.get(id);
-      const age = at.now - (last?.at ?? 0);
-      if (last && age >= 0 && age < Math.min(LATELY_MS, service.scale.idleMs / 4)) return last.work;
-      const count = Object.hasOwn(served, short(id)) ? served[short(id)] : undefined;
-      return isResting && count !== undefined ? { running: 0, waiting: 0, served: count } : undefined;
-    };
-  };
+  const { readWorks, sofarOf } = createScaledWork({ work, clock });
+  const putToSleep = createPutToSleep({ ecs, store, clock, drainMs, readWorks });
 
   /** Engines that are being woken. */
   const roused = new Set<string>();
@@ -135,59 +69,6 @@ export const createScaler = ({ ecs, store, work, log, clock, drainMs }: ScalerOp
         .catch(() => false)
         .then(() => roused.delete(worker.id));
     }
-  };
-
-  const putToSleep = async (
-    roster: ScaledRoster,
-    { before, look }: { readonly before: ScaleRecord; readonly look: Look },
-    signal: AbortSignal,
-  ): Promise<Decision> => {
-    const { name, service } = roster;
-    const limits = { ...service.scale, drainMs };
-    /** The record with what was counted last: what comes on top is new. */
-    const counted = (seen: readonly SeenWorker[]): ScaleRecord => ({
-      ...before,
-      served: Object.fromEntries(
-        seen.flatMap(({ id, work: one }) => (typeof one === 'object' ? [[id, one.served]] : [])),
-      ),
-    });
-    const lookAgain = async (): Promise<Look> => {
-      const [kept, workers] = await Promise.all([store.read([name], clock.now(), signal), readWorks(roster, signal)]);
-      return { ...look, now: clock.now(), workers, wantedAt: kept.get(name)?.wantedAt };
-    };
-
-    const again = await lookAgain();
-    const known = counted(look.workers);
-    const isBusyAgain = again.workers.some(
-      ({ id, work: one }) => typeof one === 'object' && hasServed(id, one, known.served),
-    );
-    const second = decide(limits, { ...known, idleSince: before.idleSince }, again);
-    if (second.desired === undefined || isBusyAgain) {
-      return isBusyAgain ? { record: { ...known, state: 'awake', since: again.now, idleSince: undefined } } : second;
-    }
-    await store.write(name, second.record, again.now, signal);
-    await setCount(ecs, service, second.desired, signal);
-
-    const after = await lookAgain();
-    const last = counted(again.workers);
-    const hasCome =
-      (after.wantedAt ?? 0) > before.since ||
-      after.workers.some(
-        ({ id, work: one }) => typeof one === 'object' && (isBusy(one) || hasServed(id, one, last.served)),
-      );
-    if (!hasCome) return second;
-    const isGone = second.desired === 0;
-    const record: ScaleRecord = {
-      ...second.record,
-      state: isGone ? 'waking' : 'awake',
-      since: after.now,
-      wokenAt: isGone ? after.now : undefined,
-      stoppedBefore: look.stopped,
-      idleSince: undefined,
-    };
-    await store.write(name, record, after.now, signal);
-    await setCount(ecs, service, look.desired, signal);
-    return { record, desired: look.desired };
   };
 
   const scaleOne = async (

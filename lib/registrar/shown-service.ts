@@ -1,7 +1,7 @@
 import type { FleetWorker } from '../discovery/fleet.ts';
 import type { ScaledService } from '../discovery/scaled-service.ts';
 import type { ListedModel } from '../worker.ts';
-import type { ScaledRoster } from './scaler.ts';
+import type { ScaledRoster } from './scaled-roster.ts';
 import { type ScaleRecord, typicalWake } from './scaling.ts';
 
 const learned = (workers: readonly FleetWorker[]) => {
