@@ -26,8 +26,22 @@ const translations: Readonly<Record<string, readonly string[]>> = {
   ollama: ['carry.cjs', 'ollama-chat.cjs', 'ollama-embeddings.cjs'],
 };
 
-/** What every function in front of workers may need once: to sign, and to make events of an answer that came whole. */
-const seldom = ['aws4.cjs', 'completion-events.cjs', 'message-events.cjs', 'response-events.cjs'];
+/** What every function in front of workers may need once. */
+const seldom = [
+  // To sign;
+  'aws4.cjs',
+  // to make events of an answer that came whole;
+  'completion-events.cjs',
+  'message-events.cjs',
+  'response-events.cjs',
+  // to read what the REST API sends;
+  'rest-payload.cjs',
+  // where services sleep.
+  'load-status.cjs',
+  'service-answers.cjs',
+  'waking.cjs',
+  'wishes.cjs',
+];
 
 let made: Package;
 /** What `serverless deploy` would upload: each zip unpacked into a folder of its own, far from any `node_modules`. */
