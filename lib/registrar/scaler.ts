@@ -5,6 +5,7 @@ import type { log as Log } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Counted } from './counts.ts';
 import { readCounts, setCount } from './counts.ts';
+import { nodeId } from './node-id.ts';
 import { mapParallel } from './parallel.ts';
 import { createPutToSleep } from './put-to-sleep.ts';
 import type { Kept, ScaleStore } from './scale-store.ts';
@@ -87,7 +88,7 @@ export const createScaler = ({ ecs, store, work, log, clock, drainMs }: ScalerOp
       workers: isOpen
         ? await readWorks(roster, signal, sofarOf(roster, kept, { now, desired: count.desired }))
         : workers.map((worker) => ({ id: short(worker.id), isHealthy: isUp(worker), work: undefined })),
-      stopped: (discovered?.stopped ?? []).map(short),
+      stopped: (discovered?.stopped ?? []).map((arn) => short(nodeId(arn))),
     };
     let before = kept.record;
     // Draining counts from when gateways can see it.

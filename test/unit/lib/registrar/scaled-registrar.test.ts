@@ -375,6 +375,31 @@ describe('registrar with scaled services', () => {
     expect((await service()).reason).toBeUndefined();
   });
 
+  it('counts the tasks that a wake lost, beside those that had stopped before it', async () => {
+    const stopped = (...digits: string[]) =>
+      setTasks(...digits.map((digit) => ({ id: digit.repeat(32), lastStatus: 'STOPPED', desiredStatus: 'STOPPED' })));
+    describeService({ wakeMinutes: 4 }, { models: ['m'] });
+    aws.ecs.setDesired('gpu', 'chat', 0);
+    stopped('1', '2', '3');
+    await run();
+    later(1_000);
+    want();
+    let looks = 0;
+    let seenAtTwo: string | undefined;
+    meanwhile = () => {
+      looks += 1;
+      if (looks === 3) stopped('1', '2', '3', '4', '5');
+      if (looks === 6) {
+        seenAtTwo = record().state;
+        stopped('1', '2', '3', '4', '5', '6');
+      }
+    };
+    await run();
+    expect(seenAtTwo).toBe('waking');
+    expect(await service()).toMatchObject({ state: 'failed', reason: expect.stringContaining('3 of its tasks') });
+    expect(looks).toBeLessThan(12);
+  });
+
   it('grows while requests wait at every worker, up to max', async () => {
     await awake({ max: 2 });
     aws.ecs.onUpdate(() => {});
