@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ecsTask, type TaskOptions } from './aws/container-service.ts';
 import type { Aws } from './aws.ts';
@@ -65,7 +66,7 @@ export const startSleepingService = (options: SleepingServiceOptions): SleepingS
     started += 1;
     const number = started;
     const one: Running = {
-      task: { id: number.toString(16).padStart(32, '0') },
+      task: { id: randomBytes(16).toString('hex') },
       launched: undefined,
       isStopping: false,
     };
