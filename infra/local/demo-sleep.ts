@@ -10,6 +10,7 @@ import { createParameterStore } from './cloud/parameter-store.ts';
 import { startDemoWorkers } from './demo-worker/launch.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { readFunctions } from './serverless-yml.ts';
+import { createShutdown, stopWhenAsked } from './shutdown.ts';
 
 /**
  * `npm run demo:sleep`: a GPU service that sleeps, on this machine. The deployed functions, the registrar among them, run
@@ -45,25 +46,18 @@ const freePort = async (): Promise<number> => {
   return port;
 };
 
-const closers: (() => Promise<void>)[] = [];
-let stopping = false;
-
-const stop = async (exitCode: number) => {
-  if (stopping) return;
-  stopping = true;
-  for (const close of closers.reverse()) await close().catch((error: Error) => console.error(error.message));
-  process.exit(exitCode);
-};
+const shutdown = createShutdown();
+const { closers, stop } = shutdown;
 
 /** EventBridge in front of the registrar: one run at a time; an event that comes meanwhile is lost, as on AWS. */
 const createEvents = (platform: () => Platform | undefined) => {
   let isRunning = false;
   return async (event: object) => {
-    if (isRunning || stopping) return;
+    if (isRunning || shutdown.isUnderWay) return;
     isRunning = true;
     await platform()
       ?.invoke('registrar', event)
-      .catch((error: Error) => stopping || say(`the registrar failed: ${error.message}`));
+      .catch((error: Error) => shutdown.isUnderWay || say(`the registrar failed: ${error.message}`));
     isRunning = false;
   };
 };
@@ -74,7 +68,7 @@ const startCloud = async (onEvent: (event: object) => void): Promise<Readonly<Re
   const containers = createContainerService({
     cluster: CLUSTER,
     service: SERVICE,
-    onLog: (line) => stopping || say(`ECS: ${line}`),
+    onLog: (line) => shutdown.isUnderWay || say(`ECS: ${line}`),
     startMs: secondsOf('DEMO_START_SECONDS', 5) * 1000,
     async start() {
       const { close } = await startDemoWorkers({ count: 1, port });
@@ -125,7 +119,7 @@ const stateOf = async (origin: string): Promise<State | undefined> => {
 const watchStates = (origin: string) => {
   let now: State | undefined;
   void (async () => {
-    while (!stopping) {
+    while (!shutdown.isUnderWay) {
       const next = await stateOf(origin);
       if (next && next.state !== now?.state)
         say(`GET /api/services: ${SERVICE} is ${next.state}${next.reason ? `, ${next.reason}` : ''}`);
@@ -134,7 +128,7 @@ const watchStates = (origin: string) => {
     }
   })();
   return async (state: string) => {
-    while (!stopping && now?.state !== state) await setTimeout(LOOK_MS);
+    while (!shutdown.isUnderWay && now?.state !== state) await setTimeout(LOOK_MS);
   };
 };
 
@@ -179,7 +173,7 @@ const demo = async () => {
   });
   closers.push(platform.close);
   void (async () => {
-    while (!stopping) {
+    while (!shutdown.isUnderWay) {
       await onEvent({ source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
       await setTimeout(SCHEDULE_MS);
     }
@@ -191,7 +185,7 @@ const demo = async () => {
   await request(origin);
   say(`nobody asks any more: after ${secondsOf('DEMO_IDLE_SECONDS', 20)} s without work it goes to sleep`);
   await reached('asleep');
-  if (stopping) return;
+  if (shutdown.isUnderWay) return;
   if (process.argv.includes('--once')) return stop(0);
   say('Your turn; ask while it sleeps, and while it is awake:');
   console.log(
@@ -206,9 +200,8 @@ const demo = async () => {
   );
 };
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(0));
-process.once('disconnect', () => stop(1));
+stopWhenAsked(shutdown);
 demo().catch((error: Error) => {
-  if (!stopping) console.error(error.message);
+  if (!shutdown.isUnderWay) console.error(error.message);
   return stop(1);
 });

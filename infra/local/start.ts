@@ -12,6 +12,7 @@ import { type Platform, startPlatform } from './platform.ts';
 import { type LocalFunction, readFunctions } from './serverless-yml.ts';
 import { startProgress } from './setup/progress.js';
 import { NOT_BUILT } from './setup/ric-packages.js';
+import { createShutdown, stopWhenAsked } from './shutdown.ts';
 
 /** `npm start`: builds the functions and serves them on this machine until it is told to stop. */
 
@@ -35,7 +36,7 @@ const ricBuilt = new Promise<RicBuilt>((resolve) => {
 
 const changeRuntime = async (platform: Platform) => {
   const { isRicBuilt, seconds } = await ricBuilt;
-  if (stopping) return;
+  if (shutdown.isUnderWay) return;
   if (!isRicBuilt) {
     console.log(`aws-lambda-ric could not be built: functions stay on our own small client. ${NOT_BUILT} says why.`);
     return;
@@ -46,17 +47,8 @@ const changeRuntime = async (platform: Platform) => {
   );
 };
 
-/** On the way out, in the order of opening reversed. */
-const closers: (() => Promise<void>)[] = [];
-let stopping = false;
-
-const stop = async (exitCode: number) => {
-  // A terminal's Ctrl-C arrives twice: from the terminal itself and passed on by npm.
-  if (stopping) return;
-  stopping = true;
-  for (const close of closers.reverse()) await close().catch((error: Error) => console.error(error.message));
-  process.exit(exitCode);
-};
+const shutdown = createShutdown();
+const { closers, stop } = shutdown;
 
 const portOf = ({ PORT = '' }: NodeJS.ProcessEnv): number => {
   if (!/^\d*$/.test(PORT) || Number(PORT) > 65_535) throw new ConfigError('PORT', 'must be a port number');
@@ -77,7 +69,7 @@ const withMissing = (functions: readonly LocalFunction[], { workers, missing }: 
 
 /** What EventBridge does every minute on AWS: one run at a time, its failures logged and tried again. */
 const runRegistrar = async (platform: Platform) => {
-  while (!stopping) {
+  while (!shutdown.isUnderWay) {
     const time = new Date().toISOString();
     const event = {
       version: '0',
@@ -94,7 +86,7 @@ const runRegistrar = async (platform: Platform) => {
 
 const untilReady = async ({ origin }: Platform) => {
   let said = '';
-  while (!stopping) {
+  while (!shutdown.isUnderWay) {
     const response = await fetch(`${origin}/readyz`).catch((error: Error) => error);
     if (response instanceof Response && response.ok) return;
     const reason = response instanceof Response ? `${response.status} ${await response.text()}` : response.message;
@@ -148,7 +140,7 @@ const start = async () => {
     host,
     guard: (listener) => (isAnonymous && isLoopback(host) ? loopbackOnly(listener) : listener),
     ...createSizeLimit(config.uploadBucket !== undefined),
-    onLog: (name, line) => stopping || console.log(`[${name}] ${line}`),
+    onLog: (name, line) => shutdown.isUnderWay || console.log(`[${name}] ${line}`),
   });
   closers.push(platform.close);
   if (config.ssmPrefix) void runRegistrar(platform);
@@ -156,7 +148,7 @@ const start = async () => {
 
   await without('first answer', untilReady(platform));
   done();
-  if (stopping) return;
+  if (shutdown.isUnderWay) return;
   const text = banner({
     platform,
     functions: functions.filter(({ hasUrl }) => hasUrl).map(({ name }) => name),
@@ -174,8 +166,7 @@ const start = async () => {
   process.send?.('ready');
 };
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(0));
-process.once('disconnect', () => stop(1));
+stopWhenAsked(shutdown);
 start().catch((error: NodeJS.ErrnoException) => {
   const taken = error.code === 'EADDRINUSE' ? `PORT: ${error.message}; choose another with PORT=...` : undefined;
   console.error(taken ?? (error instanceof ConfigError ? error.message : error));

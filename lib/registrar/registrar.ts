@@ -6,6 +6,7 @@ import type { ScaledService } from '../discovery/scaled-service.ts';
 import { log as systemLog } from '../telemetry/log.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Ask } from '../upstream/ask.ts';
+import { describe } from './describe.ts';
 import { examine, unasked } from './examine.ts';
 import { fitted } from './fit.ts';
 import { createFleetStore } from './fleet-store.ts';
@@ -84,8 +85,6 @@ interface Look {
   readonly report: Report;
   readonly isWaking: boolean;
 }
-
-const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
 
 const concerns = ({ detail }: TaskEvent, { cluster, service }: EcsService) =>
   detail?.group === `service:${service}` && (detail.clusterArn ?? '').split('/').at(-1) === cluster.split('/').at(-1);

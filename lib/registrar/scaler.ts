@@ -5,6 +5,7 @@ import type { log as Log } from '../telemetry/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Counted } from './counts.ts';
 import { readCounts, setCount } from './counts.ts';
+import { describe } from './describe.ts';
 import { nodeId } from './node-id.ts';
 import { mapParallel } from './parallel.ts';
 import { createPutToSleep } from './put-to-sleep.ts';
@@ -43,8 +44,6 @@ export interface ScalerOptions {
   /** How long gateways may go on sending to a worker that is listed as draining: four cache times. */
   readonly drainMs: number;
 }
-
-const describe = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
 
 /** While it goes to sleep nobody may be sent there any more. */
 const HIDDEN: ReadonlySet<string> = new Set(['draining', 'asleep', 'failed']);

@@ -106,6 +106,13 @@ const setTasks = (...tasks: Partial<TaskOptions>[]) =>
   );
 const task = { id: '1'.repeat(32), address: '10.0.0.1' };
 const want = (at = now) => aws.ssm.put(`${prefix}/runtime/wake/chat`, new Date(at).toISOString());
+/** A service that sleeps, as the registrar has seen it, and that somebody wants a second later. */
+const wantedAsleep = async () => {
+  aws.ecs.setDesired('gpu', 'chat', 0);
+  await run();
+  later(1_000);
+  want();
+};
 const desired = () => aws.ecs.desired('gpu', 'chat');
 const snapshot = () => {
   const settings = { exposeNodeHeader: false, apiKeys: [], adminKeys: [], ttlMs: 1_000 };
@@ -191,10 +198,7 @@ describe('registrar with scaled services', () => {
 
   it('writes nothing while a wake goes on: the snapshot changes with a state, a count or a measured time', async () => {
     describeService({}, { models: ['m'] });
-    aws.ecs.setDesired('gpu', 'chat', 0);
-    await run();
-    later(1_000);
-    want();
+    await wantedAsleep();
     startsAfter(1e9);
     const one = registrar();
     await one.run(wakeEvent, 6_000);
@@ -205,10 +209,7 @@ describe('registrar with scaled services', () => {
 
   it('ends a run before its time is over, and the next one carries on', async () => {
     describeService({}, { models: ['m'] });
-    aws.ecs.setDesired('gpu', 'chat', 0);
-    await run();
-    later(1_000);
-    want();
+    await wantedAsleep();
     startsAfter(400_000);
     const start = now;
     await run();
@@ -352,10 +353,7 @@ describe('registrar with scaled services', () => {
     ['it is never healthy', () => {}, 'in time'],
   ])('gives up when %s, and tries again when it is wanted later', async (_what, happen, reason) => {
     describeService({ wakeMinutes: 4 }, { models: ['m'] });
-    aws.ecs.setDesired('gpu', 'chat', 0);
-    await run();
-    later(1_000);
-    want();
+    await wantedAsleep();
     let looks = 0;
     meanwhile = () => {
       looks += 1;
@@ -428,10 +426,7 @@ describe('registrar with scaled services', () => {
       'a wake that broke off after %i calls is carried on',
       async (calls) => {
         describeService({}, { models: ['m'] });
-        aws.ecs.setDesired('gpu', 'chat', 0);
-        await run();
-        later(1_000);
-        want();
+        await wantedAsleep();
         startsAfter(4_000);
         for (const where of ['ssm', 'ecs']) aws.fault(where, undefined);
         const killed = registrarThatEndsAfter(countdown(calls));
@@ -479,10 +474,7 @@ describe('registrar with scaled services', () => {
 
   it('two at once do no harm', async () => {
     describeService({}, { models: ['m'] });
-    aws.ecs.setDesired('gpu', 'chat', 0);
-    await run();
-    later(1_000);
-    want();
+    await wantedAsleep();
     startsAfter(4_000);
     await Promise.allSettled([run(), run()]);
     await run();
