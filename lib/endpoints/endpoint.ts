@@ -79,7 +79,7 @@ export interface ForwardedEndpoint extends Common {
     snapshot: Snapshot,
     failure: GatewayError | undefined,
     canServe: CanServe,
-  ) => Reply | undefined;
+  ) => Promise<Reply | undefined>;
   /** Answers carry images, which must not be URLs on a worker's own disk. */
   readonly hasImages?: true | undefined;
   /** Refuses requests that a fleet cannot serve. @throws {GatewayError} */

@@ -1,20 +1,16 @@
+import { createHash } from 'node:crypto';
 import type { Snapshot } from '../discovery/source.ts';
 import type { Operation } from '../engines/engine.ts';
-import { engineOf } from '../engines/index.ts';
-import type { Fields } from '../json.ts';
-import type { Ask } from '../upstream/ask.ts';
-import { sameModel, type Worker } from '../worker.ts';
-import { type CatalogEntry, catalog } from './catalog.ts';
-import type { AnswerContext, CanServe } from './endpoint.ts';
+import type { Worker } from '../worker.ts';
+import { type CatalogEntry, catalog, findModel, listedModel } from './catalog.ts';
+import type { CanServe } from './endpoint.ts';
+
+/** Models in Ollama's words. Loaded when somebody asks for them. */
 
 const EPOCH = '1970-01-01T00:00:00Z';
-/** Ollama's own word for a model that is never unloaded; its clients call a time in the past "Stopping...". */
-const FOREVER = '2318-01-01T00:00:00Z';
 const DETAILS = { parent_model: '', format: '', family: '', families: [], parameter_size: '', quantization_level: '' };
 /** The level of Ollama's API spoken where no worker says one; clients refuse servers that say an older one. */
 const API_VERSION = '0.9.0';
-/** How long a worker may take to say what it has in memory. */
-const LOADED_MS = 1000;
 
 const OPERATIONS: readonly Operation[] = ['ollama_chat', 'ollama_generate', 'ollama_embed', 'ollama_embeddings'];
 
@@ -33,9 +29,7 @@ const sizeName = (parameters: unknown): string =>
 
 /** Clients tell models apart by digests; where no worker says one, the name stands for it. */
 const digestOf = ({ id, tag }: CatalogEntry): string =>
-  /[0-9a-f]{64}$/.exec(tag?.digest ?? '')?.[0] ??
-  // Loaded here and not above: at the start of every function it would take longer than the whole table.
-  process.getBuiltinModule('node:crypto').createHash('sha256').update(id).digest('hex');
+  /[0-9a-f]{64}$/.exec(tag?.digest ?? '')?.[0] ?? createHash('sha256').update(id).digest('hex');
 
 const detailsOf = ({ entry, tag }: CatalogEntry) => ({
   ...DETAILS,
@@ -93,32 +87,15 @@ export const ollamaVersion = ({ workers }: Snapshot): string => {
   return lowest ?? API_VERSION;
 };
 
-/** @returns Ollama's entries of what a worker has in memory, or its own names where all of them are. */
-const loadedAt = async (worker: Worker, ask: Ask): Promise<readonly Fields[]> => {
-  const { loaded } = engineOf(worker.engine);
-  if (loaded === undefined) return [];
-  const answer = loaded === 'all' ? undefined : await ask(worker, loaded.path, { timeoutMs: LOADED_MS });
-  const found = loaded === 'all' ? loaded : answer && answer.status < 300 ? loaded.read(answer.body) : undefined;
-  return found === 'all' ? (worker.models ?? []).map((name) => ({ name })) : (found ?? []);
-};
+/** The entries of `GET /api/tags`. */
+export const tagsIn = (snapshot: Snapshot, canServe: CanServe) => catalog(snapshot, servesOllama(canServe)).map(tagOf);
 
-/** The entries of `GET /api/ps`: asked for now, since a minute later another model is in memory. */
-export const loadedModels = async (snapshot: Snapshot, { ask, canServe }: Pick<AnswerContext, 'ask' | 'canServe'>) => {
-  const serves = servesOllama(canServe);
-  const workers = snapshot.workers.filter((worker) => worker.status === 'healthy' && serves(worker));
-  const said = (await Promise.all(workers.map((worker) => loadedAt(worker, ask)))).flat();
-  return catalog(snapshot, serves).flatMap((entry) => {
-    if (entry.aliasOf !== undefined) return [];
-    const found = said.filter(({ name }) => typeof name === 'string' && sameModel(name, entry.id));
-    if (found.length === 0) return [];
-    const { expires_at, size_vram, context_length } = found.find((one) => 'expires_at' in one) ?? {};
-    return [
-      {
-        ...tagOf(entry),
-        expires_at: typeof expires_at === 'string' ? expires_at : FOREVER,
-        size_vram: typeof size_vram === 'number' ? size_vram : 0,
-        ...(typeof context_length === 'number' && { context_length }),
-      },
-    ];
-  });
+/**
+ * The gateway's own answer to `POST /api/show`.
+ * @param isFailed nobody has answered: a worker that may have any model knows better than its list whether it has this one.
+ * @returns `undefined` where there is no such model.
+ */
+export const shownIn = (snapshot: Snapshot, name: string, canServe: CanServe, isFailed: boolean) => {
+  const entry = (isFailed ? findModel : listedModel)(snapshot, name, servesOllama(canServe));
+  return entry && shownOf(entry);
 };

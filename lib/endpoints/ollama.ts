@@ -2,10 +2,8 @@ import { ollama } from '../dialects/ollama.ts';
 import { ollamaStream } from '../dialects/ollama-stream.ts';
 import { InvalidRequestError, ModelNotFoundError, NotServedError } from '../errors.ts';
 import { json, text } from '../http/reply.ts';
-import { catalog, findModel, listedModel } from './catalog.ts';
 import type { Endpoint, ForwardedEndpoint, OwnEndpoint } from './endpoint.ts';
 import { EVERY } from './family.ts';
-import { loadedModels, ollamaVersion, servesOllama, shownOf, tagOf } from './ollama-models.ts';
 import { messagesPrefix, promptPrefix } from './prefix.ts';
 
 const forwarded = {
@@ -18,6 +16,10 @@ const forwarded = {
 } as const;
 const answered = { kind: 'own', families: ['ollama'], dialect: ollama } as const;
 const readable = ['GET', 'HEAD'] as const;
+
+/** Asked for when an application starts, not with every request: files of their own. */
+const words = () => import('./ollama-models.ts');
+const loaded = () => import('./ollama-loaded.ts');
 
 /** `name` is what `model` was called before: Ollama reads it where `model` is empty. */
 const nameOf = ({ model, name }: Readonly<Record<string, unknown>>): string => {
@@ -33,13 +35,11 @@ const show: ForwardedEndpoint = {
   check: (body) => {
     if (!nameOf(body)) throw new InvalidRequestError("'model' must name a model.", { param: 'model' });
   },
-  fallback: (body, snapshot, failure, canServe) => {
+  fallback: async (body, snapshot, failure, canServe) => {
     const name = nameOf(body);
-    const serves = servesOllama(canServe);
-    // A worker that may have any model knows better than its list whether it has this one.
-    const entry = failure ? findModel(snapshot, name, serves) : listedModel(snapshot, name, serves);
-    if (!entry && failure instanceof NotServedError) throw new ModelNotFoundError(name);
-    return entry && json(200, shownOf(entry));
+    const shown = (await words()).shownIn(snapshot, name, canServe, failure !== undefined);
+    if (!shown && failure instanceof NotServedError) throw new ModelNotFoundError(name);
+    return shown && json(200, shown);
   },
 };
 
@@ -73,8 +73,7 @@ const answeredEndpoints: readonly OwnEndpoint[] = [
     operation: 'tags',
     methods: readable,
     paths: ['/api/tags'],
-    answer: async ({ snapshot, canServe }) =>
-      json(200, { models: catalog(await snapshot(), servesOllama(canServe)).map(tagOf) }),
+    answer: async ({ snapshot, canServe }) => json(200, { models: (await words()).tagsIn(await snapshot(), canServe) }),
   },
   {
     ...answered,
@@ -82,14 +81,14 @@ const answeredEndpoints: readonly OwnEndpoint[] = [
     methods: readable,
     paths: ['/api/ps'],
     answer: async ({ snapshot, ask, canServe }) =>
-      json(200, { models: await loadedModels(await snapshot(), { ask, canServe }) }),
+      json(200, { models: await (await loaded()).loadedModels(await snapshot(), { ask, canServe }) }),
   },
   {
     ...answered,
     operation: 'version',
     methods: readable,
     paths: ['/api/version'],
-    answer: async ({ snapshot }) => json(200, { version: ollamaVersion(await snapshot()) }),
+    answer: async ({ snapshot }) => json(200, { version: (await words()).ollamaVersion(await snapshot()) }),
   },
   {
     ...answered,

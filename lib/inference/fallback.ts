@@ -41,7 +41,7 @@ export const withFallback =
       fallback(request.body as Readonly<Record<string, unknown>>, snapshot, failure, canServe);
     try {
       const reply = await infer(asked, trial, snapshot);
-      const instead = isAnswer(reply) ? undefined : own();
+      const instead = isAnswer(reply) ? undefined : await own();
       if (!instead) {
         stamp(holder, stampOf(trial.holder) ?? '');
         return reply;
@@ -49,7 +49,7 @@ export const withFallback =
       await readToEnd(reply).catch(() => {});
       return instead;
     } catch (error) {
-      const instead = error instanceof GatewayError && error.status >= 500 ? own(error) : undefined;
+      const instead = error instanceof GatewayError && error.status >= 500 ? await own(error) : undefined;
       if (!instead) {
         stamp(holder, stampOf(trial.holder) ?? '');
         throw error;

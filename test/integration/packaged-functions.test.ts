@@ -34,6 +34,10 @@ const seldom = [
   'completion-events.cjs',
   'message-events.cjs',
   'response-events.cjs',
+  // to list models;
+  'model-entries.cjs',
+  'ollama-loaded.cjs',
+  'ollama-models.cjs',
   // to read what the REST API sends;
   'rest-payload.cjs',
   // where services sleep.
