@@ -62,17 +62,20 @@ export const createServer = (options: ServerOptions): Server => {
     how: Pick<RequestOptions, 'reading' | 'isUpgraded'>,
     serve: (request: GatewayRequest) => Promise<void>,
   ) => {
-    const { request, release } = toGatewayRequest(message, { ...options, ...how });
-    underWay.add(request.deadline);
+    // A fault of ours in one request costs that one its connection, and never the process.
     try {
-      await serve(request);
+      const { request, release } = toGatewayRequest(message, { ...options, ...how });
+      underWay.add(request.deadline);
+      try {
+        await serve(request);
+      } finally {
+        release();
+        underWay.delete(request.deadline);
+        if (underWay.size === 0) allOver.resolve();
+      }
     } catch (error) {
       log('error', 'unexpected_error', { error: error instanceof Error ? error.stack : String(error) });
       message.socket.destroy();
-    } finally {
-      release();
-      underWay.delete(request.deadline);
-      if (underWay.size === 0) allOver.resolve();
     }
   };
 
