@@ -83,6 +83,10 @@ export const sameModel = (a: string, b: string): boolean => a === b || withoutLa
 export const namesModel = ({ models }: Pick<Worker, 'models'>, model: string): boolean =>
   models?.some((listed) => sameModel(listed, model)) ?? false;
 
+/** @returns the model as the worker itself lists it; as it was asked for, where it lists no such name. */
+export const listedName = ({ models = [] }: Pick<Worker, 'models'>, model: string): string =>
+  models.includes(model) ? model : (models.find((listed) => sameModel(listed, model)) ?? model);
+
 /** @returns whether the worker names the model, or may have any (`*`, or a list that could never be read). */
 export const hasModel = (worker: Pick<Worker, 'models'>, model: string): boolean =>
   worker.models === undefined || worker.models.includes('*') || namesModel(worker, model);

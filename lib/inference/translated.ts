@@ -13,7 +13,7 @@ import { isSilent, orSilent } from '../time/silence.ts';
 import type { Pair } from '../translation/index.ts';
 import { nothingMore } from '../upstream/chunk-reader.ts';
 import { ExchangeError } from '../upstream/exchange-error.ts';
-import type { Worker } from '../worker.ts';
+import { listedName, type Worker } from '../worker.ts';
 import type { RawAnswer } from './attempt.ts';
 import type { InferenceRequest } from './inference-request.ts';
 
@@ -108,13 +108,13 @@ export const createTranslate = ({ pair, inference, request, idleMs }: TranslateO
   const format = isStream ? endpoint.stream : undefined;
   const type = format?.contentType ?? 'application/json';
 
-  const load = async (engine: string): Promise<Carried> => {
+  const load = async (engine: string, model: string | undefined): Promise<Carried> => {
     const [{ carry, exactFields }, { translation }] = await filesOf(pair);
     try {
       return carry(translation, {
         body: inference.body instanceof Uint8Array ? exactFields(inference.body, inference.fields) : inference.fields,
         requestedModel,
-        servedModel,
+        servedModel: model,
         engine,
         operation: endpoint.operation,
         isStream,
@@ -155,8 +155,12 @@ export const createTranslate = ({ pair, inference, request, idleMs }: TranslateO
     const { name } = engineOf(worker.engine);
     const hidden = request.holder ? undefined : namesOf(worker);
     const clean: Clean = (words) => (hidden ? withoutNode(words, hidden) : words);
-    const carrying = known.get(name) ?? load(name);
-    known.set(name, carrying);
+    // In a body of ours the model has the very name that the worker lists: Ollama's clients add `:latest`, others' servers
+    // know no tags.
+    const model = servedModel === undefined ? undefined : listedName(worker, servedModel);
+    const key = JSON.stringify([name, model]);
+    const carrying = known.get(key) ?? load(name, model);
+    known.set(key, carrying);
     const carried = await carrying;
     return {
       name: pair.name,

@@ -179,6 +179,8 @@ describe('when all of them fail', () => {
   test.each([
     ['502', reply(502, 'inner words'), 502],
     ['504', reply(504, 'inner words'), 502],
+    ['503 without a byte', reply(503), 503],
+    ['503 without a byte of JSON', reply(503, '', { 'content-type': 'application/json' }), 503],
     ['resets', cut('before-head'), 502],
     ['a first error with 429', firstEventError({ error: { message: 'queue full', code: 429 } }), 429],
     ['a first error with 503', firstEventError({ error: { message: 'queue full', code: 503 } }), 503],

@@ -122,7 +122,7 @@ describe('GET /v1/models', () => {
     const anthropic = await get(`/v1/models/${id}`, { 'anthropic-version': '2023-06-01' });
     expect([anthropic.status, anthropic.json()]).toMatchObject([
       404,
-      { type: 'error', error: { type: 'not_found_error' } },
+      { type: 'error', error: { type: 'not_found_error', message: `model: ${id}` } },
     ]);
   });
 });

@@ -163,6 +163,15 @@ describe('with none', () => {
     },
   );
 
+  test.each(operations)(
+    '%s: a model goes by the name that its worker lists, and is answered under the one asked for',
+    async (operation) => {
+      const received = await ask(gateway, operation, { model: `${model}:latest`, stream: false });
+      expect([received.status, received.json()]).toMatchObject([200, { model: `${model}:latest` }]);
+      expect(other.requests.map(({ fields }) => fields.model)).toEqual([model]);
+    },
+  );
+
   test.each(operations)('%s: an error as the first event is one of HTTP', async (operation) => {
     other.treat(endingWith(0, 'data: {"error":{"message":"too much","type":"x","code":422}}\n\n'));
     const received = await ask(gateway, operation, { stream: true });
