@@ -70,6 +70,9 @@ export class NotFoundError extends GatewayError {
 
 /** 404 for a model. */
 export class ModelNotFoundError extends GatewayError {
+  /** As the client called it. */
+  readonly model: string;
+
   constructor(model: string) {
     super(
       404,
@@ -79,6 +82,7 @@ export class ModelNotFoundError extends GatewayError {
         param: 'model',
       },
     );
+    this.model = model;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { GatewayError } from '../errors.ts';
+import { type GatewayError, ModelNotFoundError } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Anthropic's own error types by status (API reference, "Errors"). */
@@ -15,13 +15,22 @@ const TYPES: Readonly<Record<number, string>> = {
 };
 const OWN_TYPES: ReadonlySet<unknown> = new Set([...Object.values(TYPES), 'invalid_request_error', 'api_error']);
 
+/** Anthropic's own words for a model that is not there, which its clients know. */
+const wordsOf = (error: GatewayError): string =>
+  error instanceof ModelNotFoundError ? `model: ${error.model}` : error.message;
+
 /** A worker's own type where it is one that Anthropic's clients know, and its further fields. */
-export const errorBody = ({ status, message, own = {} }: GatewayError, correlationId: string): string => {
+export const errorBody = (error: GatewayError, correlationId: string): string => {
+  const { status, own = {} } = error;
   const { code: _code, param: _param, type: worker, ...further } = own;
   const type = OWN_TYPES.has(worker)
     ? worker
     : (TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'));
-  return JSON.stringify({ type: 'error', error: { ...further, type, message }, request_id: correlationId });
+  return JSON.stringify({
+    type: 'error',
+    error: { ...further, type, message: wordsOf(error) },
+    request_id: correlationId,
+  });
 };
 
 export const anthropic: Dialect = {
