@@ -1,4 +1,4 @@
-import { type GatewayError, TimeoutError, UpstreamError } from '../errors.ts';
+import { type GatewayError, TimeoutError, UnavailableError, UpstreamError } from '../errors.ts';
 import { stamp } from '../holder.ts';
 import type { Answered } from '../relay/answer.ts';
 import { readShort } from '../relay/collect.ts';
@@ -44,16 +44,22 @@ interface Kept {
 /** Longer error bodies are not kept but pass at once. */
 const KEPT_BYTES = 64 * 1024;
 
-const noAnswer = (cause?: unknown) => new UpstreamError('No worker could answer this request.', { cause });
+const noAnswer = (cause?: unknown, retryAfter?: number) =>
+  new UpstreamError('No worker could answer this request.', { cause, retryAfter });
+
+const isEmpty = ({ body }: RawAnswer) => body.first.length === 0;
 
 /** What the client is told when nobody could answer, and no worker's own words may pass. */
 const exhausted = (outcome: Outcome, wait: number | undefined): GatewayError => {
-  if (outcome.kind === 'response')
-    return new UpstreamError('No worker could answer this request.', { retryAfter: wait });
+  if (outcome.kind === 'response') {
+    return outcome.status === 503 && isEmpty(outcome)
+      ? new UnavailableError('No worker takes this request at the moment.', { retryAfter: wait })
+      : noAnswer(undefined, wait);
+  }
   const { failure } = outcome;
   return failure.kind === 'timeout'
     ? new TimeoutError('No worker sent the first byte in time.', { cause: failure })
-    : new UpstreamError('No worker could answer this request.', { retryAfter: wait, cause: failure });
+    : noAnswer(failure, wait);
 };
 
 const isOf = (type: RegExp, { headers }: RawAnswer) => type.test(headers['content-type'] ?? '');
@@ -64,8 +70,8 @@ const isPage = (answer: RawAnswer) => answer.status >= 500 && isOf(/^text\/html\
 /** @returns whether the last worker's own word passes where another one could have been asked: "later", or "no such model". */
 const hasLastWord = (answer: RawAnswer): boolean => {
   if (answer.error) return true;
-  const isEmpty = answer.body.first.length === 0;
-  if (answer.status === 503) return isJson(answer) || isEmpty;
+  // One without a byte says nothing that a client could read.
+  if (answer.status === 503) return isJson(answer) && !isEmpty(answer);
   return [404, 429, 500].includes(answer.status) && !isPage(answer);
 };
 
