@@ -150,7 +150,7 @@ export const createParts = ({
     canServe,
   );
 
-  const realtime = host?.createRealtime({ config, router });
+  const realtime = host?.createRealtime({ config, router, waking });
 
   const accessOptions = {
     source,

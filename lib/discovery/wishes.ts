@@ -21,6 +21,11 @@ export interface Wishes {
    * next reading of the fleet judges again. Never rejects.
    */
   want(service: Pick<ScaledService, 'name' | 'state' | 'since'>, signal: AbortSignal): Promise<void>;
+  /**
+   * Says that a service goes on being wanted, for an engine need not count what only stands open: unless that was said less
+   * than a quarter of its idle time ago, or it sleeps by now. Never rejects.
+   */
+  renew(service: Pick<ScaledService, 'name' | 'state' | 'since' | 'idleMinutes'>, signal: AbortSignal): Promise<void>;
   /** Says so in any case. @throws {SsmError} when that cannot be written. */
   insist(name: string, signal: AbortSignal): Promise<void>;
   /** @returns when it was wanted last, milliseconds since the epoch. @throws {SsmError} */
@@ -29,6 +34,13 @@ export interface Wishes {
   isScaled(name: string, signal: AbortSignal): Promise<boolean | undefined>;
   /** @returns since when services have nothing to do, by their names; those of whom nobody knows are left out. */
   idleSince(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
+}
+
+/** What is to be said, and what would do in its place: something newer than `since`, and not older than `staleMs`. */
+interface Wish {
+  readonly name: string;
+  readonly since: number;
+  readonly staleMs: number;
 }
 
 export interface WishesOptions {
@@ -62,31 +74,44 @@ export const createWishes = ({ prefix, call, log, clock, random = Math.random }:
     known.set(service, at);
   };
 
-  const isHeard = (at: number | undefined, since: number): boolean =>
-    at !== undefined && at > since && Math.abs(clock.now() - at) <= STALE_MS;
+  const isHeard = (at: number | undefined, { since, staleMs }: Wish): boolean =>
+    at !== undefined && at > since && Math.abs(clock.now() - at) <= staleMs;
 
-  const express = async ({ name, since }: Pick<ScaledService, 'name' | 'since'>, signal: AbortSignal) => {
+  const write = async (wish: Wish, signal: AbortSignal) => {
+    const { name } = wish;
     try {
       const at = await wantedAt(name, signal);
       if (at !== undefined) known.set(name, at);
-      if (!isHeard(at, since)) await limited((limit) => put(name, limit), signal);
+      if (!isHeard(at, wish)) await limited((limit) => put(name, limit), signal);
     } catch (error) {
       log('warn', 'wish_not_expressed', { reason: error instanceof Error ? error.message : String(error) });
     }
   };
 
+  const express = async (wish: Wish, signal: AbortSignal) => {
+    const { name } = wish;
+    if (isHeard(known.get(name), wish)) return;
+    // One process may hold many requests.
+    const flight =
+      under.get(name) ??
+      write(wish, signal).finally(() => {
+        under.delete(name);
+      });
+    under.set(name, flight);
+    await flight;
+  };
+
   return {
     wantedAt,
     async want({ name, state, since }, signal) {
-      if (state === 'waking' || state === 'awake' || isHeard(known.get(name), since)) return;
-      // One process may hold many requests.
-      const flight =
-        under.get(name) ??
-        express({ name, since }, signal).finally(() => {
-          under.delete(name);
-        });
-      under.set(name, flight);
-      await flight;
+      if (state === 'waking' || state === 'awake') return;
+      await express({ name, since, staleMs: STALE_MS }, signal);
+    },
+    async renew({ name, state, since, idleMinutes }, signal) {
+      if (state === 'asleep' || state === 'failed') return;
+      // A wish from before the draining would not end it.
+      const after = state === 'draining' ? since : 0;
+      await express({ name, since: after, staleMs: (idleMinutes * 60_000) / 4 }, signal);
     },
     async insist(name, signal) {
       const until = clock.now() + INSIST_MS;

@@ -1,17 +1,20 @@
 import type { Config } from '../config.ts';
 import { openai } from '../dialects/openai.ts';
-import type { Snapshot } from '../discovery/source.ts';
+import type { Snapshot, Source } from '../discovery/source.ts';
 import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import { modelIn, targetQuery, withModel, withoutCredentials } from '../http/query.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Router } from '../router/router.ts';
+import { systemClock } from '../time/clock.ts';
 import type { Upstream } from '../upstream/client.ts';
 import { type Handshaken, openWebSocket } from '../upstream/web-socket.ts';
 import { startAttempts } from './attempts.ts';
 import type { InferenceRequest } from './inference-request.ts';
 import { nameModel } from './model-naming.ts';
 import { createReplier } from './replier.ts';
+import { wishForSession } from './session-wishes.ts';
+import { createSleepers, type Waking, workersOf } from './sleepers.ts';
 
 const PATH = '/v1/realtime';
 
@@ -56,6 +59,8 @@ const readSession = (request: GatewayRequest, aliases: Snapshot['aliases']): Inf
 export interface RealtimeParts {
   readonly config: Config;
   readonly router: Router;
+  /** Only where the fleet comes from SSM. */
+  readonly waking?: (Waking & { readonly source: Pick<Source, 'current'> }) | undefined;
 }
 
 /**
@@ -67,12 +72,12 @@ export interface RealtimeParts {
  * @see https://github.com/mudler/LocalAI/blob/master/core/http/endpoints/openai/realtime.go
  * @see https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/openai/realtime/api_router.py
  */
-export const createRealtime = ({ config, router }: RealtimeParts) => {
+export const createRealtime = ({ config, router, waking }: RealtimeParts) => {
   const replier = createReplier({ config, router });
-  return async (request: GatewayRequest, { workers, aliases }: Snapshot): Promise<Reply> => {
+  return async (request: GatewayRequest, snapshot: Snapshot): Promise<Reply> => {
     const { upgrade, record } = request;
     if (!upgrade) throw new Error('A session needs a connection that can be upgraded.');
-    const inference = readSession(request, aliases);
+    const inference = readSession(request, snapshot.aliases);
     const { requestedModel, servedModel: model } = inference;
     if (record) Object.assign(record, { requestedModel, servedModel: model });
     let handshaken: Handshaken | undefined;
@@ -83,14 +88,19 @@ export const createRealtime = ({ config, router }: RealtimeParts) => {
         return handshaken.response;
       },
     };
+    const need = { operation: session.operation, model, requestedModel };
+    // Before the 101 nothing can be said that would keep a connection: as long as any other request that says nothing.
+    const sleepers =
+      waking && snapshot.services && createSleepers({ ...waking, snapshot, need, request, limitMs: config.wakeWaitMs });
     const answered = await startAttempts({
       router,
       upstream,
       request,
       inference,
+      sleepers,
       route: {
-        workers,
-        need: { operation: session.operation, model, requestedModel },
+        workers: workersOf(snapshot),
+        need,
         hints: { model, conversationKey: inference.session, systemTokens: 0, promptTokens: 0 },
       },
       maxAttempts: config.maxAttempts,
@@ -99,7 +109,17 @@ export const createRealtime = ({ config, router }: RealtimeParts) => {
     }).answered;
     const { socket, protocol } = handshaken ?? {};
     if (answered.status !== 101 || !socket) return replier.reply(answered, inference, request);
-    upgrade.opened = { socket, ended: (ending) => replier.ended(ending, answered, inference, request) };
+    const over = new AbortController();
+    const { scaledBy } = answered.worker;
+    if (waking && scaledBy !== undefined)
+      void wishForSession({ ...waking, name: scaledBy, clock: systemClock, signal: over.signal });
+    upgrade.opened = {
+      socket,
+      ended(ending) {
+        over.abort();
+        replier.ended(ending, answered, inference, request);
+      },
+    };
     // A browser's client leaves where what it offered is not answered, and workers that choose nothing speak this one.
     const chosen = protocol ?? upgrade.protocols.find((offered) => offered === 'realtime');
     return { status: 101, headers: chosen === undefined ? {} : { 'sec-websocket-protocol': chosen } };

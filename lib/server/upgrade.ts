@@ -10,7 +10,7 @@ import { readTarget } from '../http/request-target.ts';
 import { WEB_SOCKET_OPTIONS } from '../upstream/web-socket.ts';
 import { ClientLeftError } from './client-left-error.ts';
 import { type RespondOptions, respond } from './respond.ts';
-import { pairWebSockets } from './web-socket-pair.ts';
+import { pairWebSockets, type SessionEnding } from './web-socket-pair.ts';
 
 /** Browsers cannot send headers with a handshake, so OpenAI's client says its key here. */
 const KEY_PROTOCOL = 'openai-insecure-api-key.';
@@ -98,22 +98,24 @@ export const createUpgrades = (options: UpgradeOptions) => {
       request,
       asked().catch((error) => options.renderError(error, request)),
     );
+    const { signal } = request.deadline;
     const { opened } = request.upgrade ?? {};
-    if (reply.status !== 101 || !opened) return refuse(message, socket, request, reply);
-    const over = async (ending: 'complete' | 'cut' | 'client') => {
-      opened.ended(ending === 'cut' ? 'cut' : 'complete');
+    const over = async (ending: SessionEnding) => {
+      opened?.ended(ending === 'cut' ? 'cut' : 'complete');
       if (request.record) request.record.ending = ending;
       await Promise.allSettled(request.afterwards.map((afterwards) => afterwards()));
     };
-    if (socket.destroyed || request.deadline.signal.aborted) {
-      opened.socket.terminate();
+    // Nobody is left to read it, whatever it is.
+    if (socket.destroyed || signal.reason instanceof ClientLeftError) {
+      opened?.socket.terminate();
       socket.destroy();
       return over('client');
     }
+    if (reply.status !== 101 || !opened) return refuse(message, socket, request, reply);
     const head: Head = { statusCode: 101, headers: { ...reply.headers } };
     for (const complete of request.onHead) complete(head);
     heads.set(message, head.headers);
-    const ending = await new Promise<'complete' | 'cut' | 'client'>((resolve) => {
+    const ending = await new Promise<SessionEnding>((resolve) => {
       const gone = () => {
         opened.socket.terminate();
         resolve('client');
@@ -121,7 +123,7 @@ export const createUpgrades = (options: UpgradeOptions) => {
       socket.once('close', gone);
       server.handleUpgrade(message, socket, early, (client) => {
         socket.off('close', gone);
-        resolve(pairWebSockets(client, opened.socket, { idleMs, signal: request.deadline.signal }));
+        resolve(pairWebSockets(client, opened.socket, { idleMs, signal }));
       });
     });
     await over(ending);

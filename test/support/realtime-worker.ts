@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { listenOnLoopback } from './loopback.ts';
+import { listenOnLoopback, type Place } from './loopback.ts';
 
 /** A handshake as it arrived. */
 export interface RecordedHandshake {
@@ -47,13 +47,22 @@ const speak = (session: WebSocket) => {
   });
 };
 
-export interface RealtimeWorkerOptions {
+/** vLLM counts what it generates; a session is nothing to it in which nobody says a thing. */
+const IDLE = ['num_requests_running', 'num_requests_waiting', 'request_success_total']
+  .map((name) => `vllm:${name} 0\n`)
+  .join('');
+
+export interface RealtimeWorkerOptions extends Place {
   /** @returns the subprotocol it chooses; default: none, as LocalAI and vLLM. */
   readonly choose?: (offered: readonly string[]) => string | false;
+  /** It has vLLM's counters, which stay as they are whatever its sessions do. */
+  readonly isCounting?: boolean;
 }
 
 export const startRealtimeWorker = async ({
   choose = () => false,
+  isCounting = false,
+  ...place
 }: RealtimeWorkerOptions = {}): Promise<RealtimeWorker> => {
   const handshakes: RecordedHandshake[] = [];
   const sockets = new Set<Duplex>();
@@ -65,7 +74,9 @@ export const startRealtimeWorker = async ({
     maxPayload: 64 * 1024 * 1024,
     handleProtocols: (offered) => choose([...offered]),
   });
-  const server = createServer((_, response) => response.writeHead(200).end('{}'));
+  const server = createServer(({ url }, response) =>
+    response.writeHead(200).end(isCounting && url === '/metrics' ? IDLE : '{}'),
+  );
   server.on('upgrade', (message, socket, head) => {
     sockets.add(socket);
     const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now())));
@@ -90,7 +101,7 @@ export const startRealtimeWorker = async ({
       `HTTP/1.1 ${status} No\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
     );
   });
-  const { url, close } = await listenOnLoopback(server);
+  const { url, close } = await listenOnLoopback(server, place);
   const stop = async () => {
     for (const socket of sockets) socket.destroy();
     await close();
