@@ -9,7 +9,8 @@ import {
 } from './anthropic-answer.ts';
 import { isThoughtless } from './anthropic-request.ts';
 import { type Block, type Blocks, createBlocks } from './blocks.ts';
-import { choiceOf, type FinishReason, noUsage, type Usage, usageOf } from './chat.ts';
+import { noUsage, type Usage } from './chat.ts';
+import { chatStream } from './chat-stream.ts';
 import type { Asked, Fields, StreamTranslation } from './translation.ts';
 
 const frame = (type: string, rest: Fields = {}): string =>
@@ -33,79 +34,54 @@ const DELTAS: Readonly<Record<Block['kind'], string>> = {
 };
 
 /** One message as Anthropic's events: each block starts, goes on and stops before the next one. */
-export const anthropicStream = (asked: Asked): StreamTranslation => {
-  let out = '';
-  let id = '';
-  let blocks: Blocks | undefined;
-  let usage: Usage | undefined;
-  let finishReason: FinishReason | undefined;
-  let stopSequence: string | undefined;
-  let hasRefused = false;
-  let isOver = false;
+export const anthropicStream = (asked: Asked): StreamTranslation =>
+  chatStream((write) => {
+    let id = '';
+    let blocks: Blocks | undefined;
+    let stopSequence: string | undefined;
+    let hasRefused = false;
 
-  const take = (): string => {
-    const text = out;
-    out = '';
-    return text;
-  };
+    const listener = {
+      start: (block: Block) => {
+        write(frame('content_block_start', { index: block.index, content_block: openingOf(block) }));
+      },
+      delta: ({ index, kind }: Block, piece: string) => {
+        write(
+          `event: content_block_delta\ndata: {"type":"content_block_delta","index":${index},"delta":{"type":${DELTAS[kind]}:${JSON.stringify(piece)}}}\n\n`,
+        );
+      },
+      stop: ({ index, kind }: Block) => {
+        if (kind === 'reasoning') {
+          const delta = { type: 'signature_delta', signature: signatureOf(id) };
+          write(frame('content_block_delta', { index, delta }));
+        }
+        write(frame('content_block_stop', { index }));
+      },
+    };
 
-  const listener = {
-    start: (block: Block) => {
-      out += frame('content_block_start', { index: block.index, content_block: openingOf(block) });
-    },
-    delta: ({ index, kind }: Block, piece: string) => {
-      out += `event: content_block_delta\ndata: {"type":"content_block_delta","index":${index},"delta":{"type":${DELTAS[kind]}:${JSON.stringify(piece)}}}\n\n`;
-    },
-    stop: ({ index, kind }: Block) => {
-      if (kind === 'reasoning') {
-        const delta = { type: 'signature_delta', signature: signatureOf(id) };
-        out += frame('content_block_delta', { index, delta });
-      }
-      out += frame('content_block_stop', { index });
-    },
-  };
+    const begin = (event: Fields, usage: Usage | undefined): Blocks => {
+      id = messageId(event, asked);
+      write(frame('message_start', { message: emptyMessage(event, usage ?? noUsage, asked) }) + PING);
+      return createBlocks(listener, callPrefix(id));
+    };
 
-  const begin = (event: Fields): Blocks => {
-    id = messageId(event, asked);
-    out += frame('message_start', { message: emptyMessage(event, usage ?? noUsage, asked) }) + PING;
-    return createBlocks(listener, callPrefix(id));
-  };
-
-  const close = () => {
-    if (isOver) return;
-    isOver = true;
-    blocks ??= begin({});
-    blocks.close();
-    const delta = stopFields({ finishReason, stopSequence, hasCalls: blocks.hasCalls, hasRefused }, asked);
-    out += frame('message_delta', { delta, usage: countFields(usage ?? noUsage) }) + frame('message_stop');
-  };
-
-  return {
-    event(event) {
-      if (isOver) return '';
-      usage = usageOf(event) ?? usage;
-      blocks ??= begin(event);
-      const choice = choiceOf(event);
-      if (choice) {
-        const { said } = choice;
-        blocks.push(isThoughtless(asked.body) ? { ...said, reasoning: '' } : said);
-        hasRefused ||= said.refusal !== '';
-        finishReason ??= choice.finishReason;
+    return {
+      isThoughtless: isThoughtless(asked.body),
+      comment: PING,
+      event(event, { usage }) {
+        blocks ??= begin(event, usage);
+        return blocks;
+      },
+      choice(choice) {
+        hasRefused ||= choice.said.refusal !== '';
         stopSequence ??= choice.stopSequence;
-      }
-      // An event of its own, the last one: the choices before may have said zeros.
-      if (finishReason && event.usage && !choice) close();
-      return take();
-    },
-    comment: () => (isOver || !blocks ? '' : PING),
-    end(isDone) {
-      if (isDone || finishReason) close();
-      return take();
-    },
-    fail(status, message) {
-      if (isOver) return '';
-      isOver = true;
-      return `event: error\ndata: ${asked.errorBody(status, message)}\n\n`;
-    },
-  };
-};
+      },
+      close({ usage, finishReason }) {
+        blocks ??= begin({}, usage);
+        blocks.close();
+        const delta = stopFields({ finishReason, stopSequence, hasCalls: blocks.hasCalls, hasRefused }, asked);
+        write(frame('message_delta', { delta, usage: countFields(usage ?? noUsage) }) + frame('message_stop'));
+      },
+      fail: (status, message) => write(`event: error\ndata: ${asked.errorBody(status, message)}\n\n`),
+    };
+  });

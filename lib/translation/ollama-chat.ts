@@ -1,5 +1,6 @@
 import { type Block, createBlocks } from './blocks.ts';
 import { choiceOf, type FinishReason, noUsage, type Usage, usageOf } from './chat.ts';
+import { chatStream } from './chat-stream.ts';
 import { argumentsOf, listOf, numberOf, objectOf, only, textOf } from './fields.ts';
 import { chatRequest, isThoughtless } from './ollama-request.ts';
 import type { Asked, Fields, StreamTranslation, Translation } from './translation.ts';
@@ -100,88 +101,61 @@ const own = (asked: Asked): string | undefined => {
 };
 
 /** One object a line; a tool call is a line of its own, once its arguments are complete. */
-const stream = (asked: Asked): StreamTranslation => {
-  let out = '';
-  let calls = 0;
-  let firstAt: number | undefined;
-  let last: Fields = {};
-  let timings: Fields = {};
-  let usage: Usage | undefined;
-  let finishReason: FinishReason | undefined;
-  let logprobs: Fields = {};
-  let isOver = false;
+const stream = (asked: Asked): StreamTranslation =>
+  chatStream((write) => {
+    let calls = 0;
+    let firstAt: number | undefined;
+    let last: Fields = {};
+    let timings: Fields = {};
+    let logprobs: Fields = {};
 
-  const take = (): string => {
-    const text = out;
-    out = '';
-    return text;
-  };
-  const line = (fields: Fields) => {
-    out += `${JSON.stringify({ ...base(last, asked), ...fields })}\n`;
-  };
-  const say = (piece: Piece) => {
-    line({ ...saying(piece, asked), done: false, ...logprobs });
-    logprobs = {};
-  };
+    const line = (fields: Fields) => write(`${JSON.stringify({ ...base(last, asked), ...fields })}\n`);
+    const say = (piece: Piece) => {
+      line({ ...saying(piece, asked), done: false, ...logprobs });
+      logprobs = {};
+    };
 
-  const blocks = createBlocks(
-    {
-      start: () => {},
-      delta: ({ kind }: Block, piece: string) => {
-        if (kind === 'reasoning') say({ thinking: piece });
-        else if (kind !== 'call') say({ content: piece });
+    const blocks = createBlocks(
+      {
+        start: () => {},
+        delta: ({ kind }: Block, piece: string) => {
+          if (kind === 'reasoning') say({ thinking: piece });
+          else if (kind !== 'call') say({ content: piece });
+        },
+        stop: ({ kind, id, name, text }: Block) => {
+          if (kind !== 'call') return;
+          say({ tool_calls: [callOf(id, calls, name, text)] });
+          calls += 1;
+        },
       },
-      stop: ({ kind, id, name, text }: Block) => {
-        if (kind !== 'call') return;
-        say({ tool_calls: [callOf(id, calls, name, text)] });
-        calls += 1;
+      `call_${asked.id}_`,
+    );
+
+    return {
+      isThoughtless: isThoughtless(asked.body),
+      comment: '',
+      event(event) {
+        last = event;
+        if (event.timings) timings = objectOf(event.timings);
+        return blocks;
       },
-    },
-    `call_${asked.id}_`,
-  );
-
-  const close = () => {
-    if (isOver) return;
-    isOver = true;
-    blocks.close();
-    const times = { firstAt: firstAt ?? asked.now(), timings };
-    line({
-      ...saying({}, asked),
-      done: true,
-      done_reason: DONE[finishReason ?? 'stop'],
-      ...figures(usage, times, asked),
-    });
-  };
-
-  return {
-    event(event) {
-      if (isOver) return '';
-      last = event;
-      usage = usageOf(event) ?? usage;
-      if (event.timings) timings = objectOf(event.timings);
-      const choice = choiceOf(event);
-      if (choice) {
+      choice(choice) {
         firstAt ??= asked.now();
         logprobs = logprobsOf(choice.logprobs);
-        blocks.push(isThoughtless(asked.body) ? { ...choice.said, reasoning: '' } : choice.said);
-        finishReason ??= choice.finishReason;
-      }
-      // An event of its own, the last one: the choices before may have said zeros.
-      if (finishReason && event.usage && !choice) close();
-      return take();
-    },
-    comment: () => '',
-    end(isDone) {
-      if (isDone || finishReason) close();
-      return take();
-    },
-    fail(status, message) {
-      if (isOver) return '';
-      isOver = true;
-      return `${asked.errorBody(status, message)}\n`;
-    },
-  };
-};
+      },
+      close({ usage, finishReason }) {
+        blocks.close();
+        const times = { firstAt: firstAt ?? asked.now(), timings };
+        line({
+          ...saying({}, asked),
+          done: true,
+          done_reason: DONE[finishReason ?? 'stop'],
+          ...figures(usage, times, asked),
+        });
+      },
+      fail: (status, message) => write(`${asked.errorBody(status, message)}\n`),
+    };
+  });
 
 /**
  * Ollama's `chat` and `generate` on OpenAI's chat completions.
