@@ -1,66 +1,10 @@
 import { idOf, ref } from './cloudformation.js';
+import { alarm, countLines, logNamespace, metricOf, NAMESPACE, result } from './cloudwatch.js';
+import { containerAlarms } from './container/alarms.js';
 import { dashboard } from './dashboard.js';
-import { urlFunctions } from './options.js';
+import { urlFunctions } from './url-functions.js';
 
 /** @typedef {import('./options.js').Options} Options */
-
-/** Where the gateway's own metrics are: `lib/telemetry/metrics.ts`. */
-const NAMESPACE = 'LocalAIGateway';
-
-/**
- * What is counted from log lines has no dimension that tells two stages apart: each has a namespace of its own.
- * @param {Options} options
- */
-const logNamespace = ({ name }) => `${NAMESPACE}/${name}`;
-
-/** @param {string} logGroup @param {string} pattern @param {string} metric @param {string} value @param {Options} options */
-const countLines = (logGroup, pattern, metric, value, options) => ({
-  Type: 'AWS::Logs::MetricFilter',
-  Properties: {
-    LogGroupName: ref(logGroup),
-    FilterPattern: pattern,
-    MetricTransformations: [{ MetricNamespace: logNamespace(options), MetricName: metric, MetricValue: value }],
-  },
-});
-
-/** @param {string} id @param {string} namespace @param {string} metric @param {Record<string, string | object>} dimensions */
-const metricOf = (id, namespace, metric, dimensions, stat = 'Sum', period = 60) => ({
-  Id: id,
-  ReturnData: false,
-  MetricStat: {
-    Metric: {
-      Namespace: namespace,
-      MetricName: metric,
-      Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
-    },
-    Stat: stat,
-    Period: period,
-  },
-});
-
-/** @param {string} expression @param {string} label */
-const result = (expression, label) => ({ Id: 'result', Expression: expression, Label: label, ReturnData: true });
-
-/**
- * @param {Options} options
- * @param {{ about: string, metrics: object[], operator: string, threshold: number, minutes: [bad: number, of: number], missing?: string }} alarm
- */
-const alarm = (
-  { alarmTopicArn },
-  { about, metrics, operator, threshold, minutes: [bad, of], missing = 'notBreaching' },
-) => ({
-  Type: 'AWS::CloudWatch::Alarm',
-  Properties: {
-    AlarmDescription: about,
-    Metrics: metrics,
-    ComparisonOperator: operator,
-    Threshold: threshold,
-    DatapointsToAlarm: bad,
-    EvaluationPeriods: of,
-    TreatMissingData: missing,
-    ...(alarmTopicArn && { AlarmActions: [alarmTopicArn], OKActions: [alarmTopicArn] }),
-  },
-});
 
 /**
  * Fields of the registrar's `fleet` lines, and the metrics made of them. Services are those with `scale`, but for the
@@ -75,6 +19,9 @@ const fleetMetrics = /** @type {const} */ ({
   unserved: 'services_unserved',
 });
 
+/** Who serves requests: the functions, or the container for all of them. @param {Options} options */
+const servers = ({ door }) => (door === 'container' ? ['container'] : urlFunctions);
+
 /** @param {Options} options */
 const filters = (options) => ({
   ...Object.fromEntries(
@@ -84,7 +31,7 @@ const filters = (options) => ({
     ]),
   ),
   ...Object.fromEntries(
-    urlFunctions.map((name) => [
+    servers(options).map((name) => [
       idOf(name, 'SsmThrottledMetric'),
       countLines(
         idOf(name, 'LogGroup'),
@@ -95,6 +42,22 @@ const filters = (options) => ({
       ),
     ]),
   ),
+});
+
+/** @param {Options} options */
+const functionAlarms = (options) => ({
+  ThrottledAlarm: alarm(options, {
+    about: "Lambda turns requests away: the account's concurrency, or a function's share of it, is used up.",
+    metrics: [
+      ...urlFunctions.map((name) =>
+        metricOf(name, 'AWS/Lambda', 'Throttles', { FunctionName: ref(idOf(name, 'LambdaFunction')) }),
+      ),
+      result('SUM(METRICS())', 'requests turned away'),
+    ],
+    operator: 'GreaterThanThreshold',
+    threshold: 0,
+    minutes: [2, 5],
+  }),
 });
 
 /** @param {Options} options */
@@ -157,18 +120,7 @@ const alarms = (options) => {
       threshold: 0,
       minutes: [3, 5],
     }),
-    ThrottledAlarm: alarm(options, {
-      about: "Lambda turns requests away: the account's concurrency, or a function's share of it, is used up.",
-      metrics: [
-        ...urlFunctions.map((name) =>
-          metricOf(name, 'AWS/Lambda', 'Throttles', { FunctionName: ref(idOf(name, 'LambdaFunction')) }),
-        ),
-        result('SUM(METRICS())', 'requests turned away'),
-      ],
-      operator: 'GreaterThanThreshold',
-      threshold: 0,
-      minutes: [2, 5],
-    }),
+    ...(options.door === 'container' ? containerAlarms(options) : functionAlarms(options)),
   };
 };
 

@@ -21,10 +21,17 @@ export const arn = (service, resource) =>
 /** osls's logical id of a part of a function: `openai`, `Role` -> `OpenaiRole`. @param {string} name @param {string} kind */
 export const idOf = (name, kind) => `${name[0]?.toUpperCase()}${name.slice(1)}${kind}`;
 
-/** @param {string} service who may take the role on, e.g. `lambda.amazonaws.com` */
-export const trust = (service) => ({
+/** @param {string} service who may take the role on, e.g. `lambda.amazonaws.com` @param {object} [condition] on whose behalf */
+export const trust = (service, condition) => ({
   Version: '2012-10-17',
-  Statement: [{ Effect: 'Allow', Principal: { Service: service }, Action: 'sts:AssumeRole' }],
+  Statement: [
+    {
+      Effect: 'Allow',
+      Principal: { Service: service },
+      Action: 'sts:AssumeRole',
+      ...(condition && { Condition: condition }),
+    },
+  ],
 });
 
 /** @param {string} name @param {object[]} statements */

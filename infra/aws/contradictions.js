@@ -1,3 +1,7 @@
+import { containerProblem } from './container/contradictions.js';
+import { usesS3 } from './endpoints.js';
+import { urlFunctions } from './url-functions.js';
+
 /** @typedef {import('./options.js').Options} Options */
 
 /**
@@ -5,21 +9,32 @@
  * @param {Options} options
  * @returns {[name: string, isOfUse: boolean, needs: string][]}
  */
-const dependents = ({ door, endpointType, network, workers, workerScaleToZero, uploads, edge, alarms, s3Endpoint }) => {
+const dependents = (options) => {
+  const { door, endpointType, network, workers, workerScaleToZero, edge, alarms, s3Endpoint } = options;
+  const isContainer = door === 'container';
   const inVpc = network !== 'none';
   const vpcNeeds = 'network=endpoints or network=own';
-  const stackEndpoint = uploads && network === 'endpoints' && s3Endpoint === 'stack';
+  const stackEndpoint = usesS3(options) && network === 'endpoints' && s3Endpoint === 'stack';
   return [
     ['vpcEndpointIds', door === 'rest' && endpointType === 'private', 'door=rest and endpointType=private'],
     ['webAclArn', door === 'rest', 'door=rest'],
+    ...['containerImage', 'containerCertificateArn', 'containerDomain'].map(
+      (name) => /** @type {[string, boolean, string]} */ ([name, isContainer, 'door=container']),
+    ),
+    ['cloudFrontPrefixListId', isContainer && edge, 'door=container and edge=on'],
+    ['containerCallers', isContainer && !edge, 'door=container and edge=off'],
+    ...urlFunctions.map(
+      (name) =>
+        /** @type {[string, boolean, string]} */ ([`${name}Concurrency`, !isContainer, 'door=url or door=rest']),
+    ),
     ['vpcId', inVpc, vpcNeeds],
     ['subnetIds', inVpc, vpcNeeds],
     ['workerTargets', inVpc, vpcNeeds],
     ['endpointSecurityGroupId', network === 'own', 'network=own'],
     ['workerSubnetIds', workers, 'workers=on'],
     ['workerModelNames', workers && workerScaleToZero, 'workers=on and workerScaleToZero=on'],
-    ['routeTableIds', stackEndpoint, 'uploads=on, network=endpoints and s3Endpoint=stack'],
-    ['s3PrefixListId', uploads && inVpc, `uploads=on and ${vpcNeeds}`],
+    ['routeTableIds', stackEndpoint, 'uploads=on or door=container, network=endpoints and s3Endpoint=stack'],
+    ['s3PrefixListId', usesS3(options) && inVpc, `uploads=on or door=container, and ${vpcNeeds}`],
     ['edgeDomain', edge, 'edge=on'],
     ['alarmTopicArn', alarms, 'alarms=on'],
   ];
@@ -57,11 +72,14 @@ const impossible = (options) => {
   // Port 8081 is the engine's, on the task's loopback.
   if (workers && options.workerPort === 8081) return 'workerPort cannot be 8081: the engine behind it listens there';
   const isNarrow = network === 'endpoints' || endpointSecurityGroupId !== '';
-  if (uploads && isNarrow && !s3PrefixListId) {
-    return 'uploads=on needs s3PrefixListId, the way to S3: nothing else is open to the functions';
+  const problem = door === 'container' && containerProblem(options, isNarrow);
+  if (problem) return problem;
+  const what = uploads ? 'uploads=on' : 'door=container';
+  if (usesS3(options) && isNarrow && !s3PrefixListId) {
+    return `${what} needs s3PrefixListId, the way to S3, where uploads and ECR's images are: nothing else is open`;
   }
-  if (uploads && network === 'endpoints' && s3Endpoint === 'stack' && routeTableIds.length === 0) {
-    return 'uploads=on needs routeTableIds, the subnets`, for an endpoint of S3; or s3Endpoint=own where they lead to one already';
+  if (usesS3(options) && network === 'endpoints' && s3Endpoint === 'stack' && routeTableIds.length === 0) {
+    return `${what} needs routeTableIds, the subnets', for an endpoint of S3; or s3Endpoint=own where they lead to one already`;
   }
   const unnamed = workerModelNames.find((name) => /[/@]/.test(name));
   if (workers && workerScaleToZero && unnamed) {

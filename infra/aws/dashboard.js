@@ -1,5 +1,5 @@
 import { sub } from './cloudformation.js';
-import { urlFunctions } from './options.js';
+import { urlFunctions } from './url-functions.js';
 
 /** Filled in by CloudFormation. */
 const REGION = `\${AWS::Region}`;
@@ -14,10 +14,47 @@ const graph = (title, metrics, more = {}) => ({
   properties: { title, region: REGION, view: 'timeSeries', period: 60, metrics, ...more },
 });
 
-/** @param {string} title @param {string} query @param {string} view @param {string} stack */
-const logs = (title, query, view, stack) => {
-  const groups = urlFunctions.map((name) => `SOURCE '/aws/lambda/${stack}-${name}'`).join(' | ');
-  return { type: 'log', properties: { title, region: REGION, view, query: `${groups} | ${query}` } };
+/** @param {string} title @param {string} query @param {string} view @param {readonly string[]} groups */
+const logs = (title, query, view, groups) => {
+  const sources = groups.map((group) => `SOURCE '${group}'`).join(' | ');
+  return { type: 'log', properties: { title, region: REGION, view, query: `${sources} | ${query}` } };
+};
+
+/** @param {string} stack */
+const functionGraphs = (stack) => {
+  /** @param {string} metric @param {string} stat @returns {Line[]} */
+  const byFunction = (metric, stat) =>
+    urlFunctions.map((name) => ['AWS/Lambda', metric, 'FunctionName', `${stack}-${name}`, { stat, label: name }]);
+  return [
+    graph('Environments at once', byFunction('ConcurrentExecutions', 'Maximum')),
+    graph('Requests Lambda turned away', byFunction('Throttles', 'Sum')),
+  ];
+};
+
+/** @param {string} stack */
+const containerGraphs = (stack) => {
+  const balancer = ['LoadBalancer', `\${LoadBalancer.LoadBalancerFullName}`];
+  const targets = [...balancer, 'TargetGroup', `\${TargetGroup.TargetGroupFullName}`];
+  /** @param {string} metric @param {string[]} of @param {object} options @returns {Line} */
+  const line = (metric, of, options) => ['AWS/ApplicationELB', metric, ...of, options];
+  /** @param {string} metric @param {object} options @returns {Line} */
+  const ofService = (metric, options) => ['AWS/ECS', metric, 'ClusterName', stack, 'ServiceName', 'gateway', options];
+  return [
+    graph('Tasks that are ready; connections open', [
+      line('HealthyHostCount', targets, { stat: 'Minimum', label: 'ready' }),
+      line('UnHealthyHostCount', targets, { stat: 'Maximum', label: 'not ready' }),
+      line('ActiveConnectionCount', balancer, { stat: 'Sum', label: 'connections', yAxis: 'right' }),
+    ]),
+    graph('The busiest task, %', [
+      ofService('CPUUtilization', { stat: 'Maximum', label: 'CPU' }),
+      ofService('MemoryUtilization', { stat: 'Maximum', label: 'memory' }),
+    ]),
+    graph('Failed by the load balancer itself', [
+      line('HTTPCode_ELB_5XX_Count', balancer, { stat: 'Sum', label: '5xx' }),
+      line('RejectedConnectionCount', balancer, { stat: 'Sum', label: 'turned away' }),
+      line('TargetConnectionErrorCount', balancer, { stat: 'Sum', label: 'task not reached' }),
+    ]),
+  ];
 };
 
 /**
@@ -27,7 +64,9 @@ const logs = (title, query, view, stack) => {
  * @param {string} namespace of the gateway's metrics
  * @param {string} logNamespace of what is counted from its log lines
  */
-export const dashboard = ({ name: stack }, namespace, logNamespace) => {
+export const dashboard = ({ name: stack, door }, namespace, logNamespace) => {
+  const isContainer = door === 'container';
+  const groups = isContainer ? [`/ecs/${stack}`] : urlFunctions.map((name) => `/aws/lambda/${stack}-${name}`);
   /** @param {string} metric @param {object} options @returns {Line} */
   const total = (metric, options) => [namespace, metric, 'service.name', stack, options];
   /** @param {string} metric @param {string} stat @returns {Line[]} */
@@ -41,9 +80,6 @@ export const dashboard = ({ name: stack }, namespace, logNamespace) => {
       name,
       { stat, label: name },
     ]);
-  /** @param {string} metric @param {string} stat @returns {Line[]} */
-  const byFunction = (metric, stat) =>
-    urlFunctions.map((name) => ['AWS/Lambda', metric, 'FunctionName', `${stack}-${name}`, { stat, label: name }]);
   const firstByte = 'gen_ai.server.time_to_first_token';
   const widgets = [
     graph('Requests a minute, by family', byFamily('gateway.server_errors', 'SampleCount'), { stacked: true }),
@@ -64,13 +100,13 @@ export const dashboard = ({ name: stack }, namespace, logNamespace) => {
       'Share of each node',
       'filter event = "request" and ispresent(node_id) | stats count() as requests, avg(first_byte_ms) as first_byte by node_id | sort requests desc',
       'table',
-      stack,
+      groups,
     ),
     logs(
       'How responses ended',
       'filter event = "request" | stats count() as requests by family, status, ending | sort requests desc',
       'table',
-      stack,
+      groups,
     ),
     graph('Healthy workers; configuration reads that SSM throttled', [
       [logNamespace, 'healthy_workers', { stat: 'Maximum', label: 'healthy workers' }],
@@ -88,8 +124,7 @@ export const dashboard = ({ name: stack }, namespace, logNamespace) => {
     graph('Services that want a worker and have none', [
       [logNamespace, 'services_unserved', { stat: 'Maximum', label: 'without a worker' }],
     ]),
-    graph('Environments at once', byFunction('ConcurrentExecutions', 'Maximum')),
-    graph('Requests Lambda turned away', byFunction('Throttles', 'Sum')),
+    ...(isContainer ? containerGraphs(stack) : functionGraphs(stack)),
     graph('The registrar', [
       ['AWS/Lambda', 'Invocations', 'FunctionName', `${stack}-registrar`, { stat: 'Sum' }],
       ['AWS/Lambda', 'Errors', 'FunctionName', `${stack}-registrar`, { stat: 'Sum' }],

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { att, idOf, sub } from './cloudformation.js';
-import { urlFunctions } from './options.js';
+import { containerOrigin, vpcOrigin } from './container/vpc-origin.js';
 import { restOrigin } from './rest.js';
 import { routesOf } from './routes.js';
+import { urlFunctions } from './url-functions.js';
+import { viewerRequestFunction } from './viewer-request-function.js';
 
 /** @typedef {import('./options.js').Options} Options */
 /** @typedef {import('./endpoint-table.js').EndpointTable} EndpointTable */
@@ -12,32 +13,7 @@ const CACHING_DISABLED = '4135ea2d-6df8-44a3-9df3-4b5a84be39ad';
 const ALL_VIEWER_EXCEPT_HOST = 'b689b0a8-53d0-40ab-baf2-68738e2966ac';
 const METHODS = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'POST', 'DELETE'];
 /** Seconds CloudFront waits for the first byte and between two: its longest. */
-const READ_TIMEOUT = 120;
-
-/** @param {EndpointTable} table */
-const pathsOf = ({ endpoints }) => endpoints.flatMap(({ paths }) => paths);
-
-const viewerRequest = readFileSync(new URL('viewer-request.js', import.meta.url), 'utf8').replace(/^export /m, '');
-
-/** @param {string} pattern a route's @returns {string} the regular expression that matches the same, as JavaScript writes it */
-const expressionOf = (pattern) => {
-  const escaped = pattern.split('*').map((text) => text.replace(/[\\^$.+?()[\]{}|/]/g, '\\$&'));
-  return `/^${escaped.join('.*')}$/`;
-};
-
-/** The viewer-request function as it is deployed. @param {Options} options @param {EndpointTable} table */
-const viewerRequestFor = ({ uploads }, table) => {
-  const { routes, otherwise } = routesOf(
-    pathsOf(table),
-    (path) => table.dialectOf({ match: table.findEndpoint(path), path, headers: {}, family: 'openai' }).name,
-  );
-  const dialects = [...routes, /** @type {const} */ (['*', otherwise])].map(
-    ([pattern, dialect]) => `[${expressionOf(pattern)}, '${dialect}']`,
-  );
-  return viewerRequest
-    .replace('const DIALECTS = []', () => `const DIALECTS = [${dialects.join(', ')}]`)
-    .replace('const TAKES_UPLOADS = false', `const TAKES_UPLOADS = ${uploads}`);
-};
+const TIMES = { OriginReadTimeout: 120, OriginKeepaliveTimeout: 60 };
 
 /** `{{resolve:secretsmanager:...}}`: CloudFormation puts the secret in, the template never holds it. */
 const secretReference = sub(`{{resolve:secretsmanager:\${EdgeSecret}}}`);
@@ -45,26 +21,36 @@ const secretReference = sub(`{{resolve:secretsmanager:\${EdgeSecret}}}`);
 /** What functions compare `x-origin-secret` with; undefined without an edge. @param {Options} options */
 export const edgeSecretOf = ({ edge }) => (edge ? secretReference : undefined);
 
-/** @param {string} name @returns {{ domain: object, path?: string }} */
+/**
+ * @typedef {{ domain: object | string, path?: string, config?: object }} Place where CloudFront finds something; `config`:
+ *   how it gets there, where that is not over the internet
+ */
+
+/** @param {string} name @returns {Place} */
 const urlOrigin = (name) => ({
   // https://<id>.lambda-url.<region>.on.aws/
   domain: { 'Fn::Select': [2, { 'Fn::Split': ['/', att(idOf(name, 'LambdaFunctionUrl'), 'FunctionUrl')] }] },
 });
 
-/** @param {string} name @param {{ domain: object, path?: string }} place */
-const origin = (name, { domain, path }) => ({
+const overInternet = {
+  CustomOriginConfig: { OriginProtocolPolicy: 'https-only', OriginSSLProtocols: ['TLSv1.2'], ...TIMES },
+};
+
+/** @param {string} name @param {Place} place */
+const origin = (name, { domain, path, config = overInternet }) => ({
   Id: name,
   DomainName: domain,
   ...(path && { OriginPath: path }),
-  CustomOriginConfig: {
-    OriginProtocolPolicy: 'https-only',
-    OriginSSLProtocols: ['TLSv1.2'],
-    OriginReadTimeout: READ_TIMEOUT,
-    OriginKeepaliveTimeout: 60,
-  },
+  ...config,
   // Written by CloudFront over whatever a client sends under this name.
   OriginCustomHeaders: [{ HeaderName: 'x-origin-secret', HeaderValue: secretReference }],
 });
+
+/** What knows the way to all families by itself. @param {Options} options @returns {Place | undefined} */
+const onePlace = (options) => {
+  if (options.door === 'rest') return restOrigin(options);
+  return options.door === 'container' ? containerOrigin(options, TIMES) : undefined;
+};
 
 /** @param {string} name */
 const behaviour = (name) => ({
@@ -78,7 +64,7 @@ const behaviour = (name) => ({
 });
 
 /**
- * One CloudFront domain in front of all function URLs, which then answer nobody else.
+ * One CloudFront domain in front of the door, which then answers nobody else.
  * @param {Options} options
  * @param {EndpointTable} table
  * @returns {import('./cloudformation.js').Piece}
@@ -86,9 +72,11 @@ const behaviour = (name) => ({
 export const edge = (options, table) => {
   const { door, edge: isOn, edgeDomain, edgeCertificateArn, edgeSecretVersion, name } = options;
   if (!isOn) return {};
-  const { routes, otherwise } = routesOf(pathsOf(table), table.functionFor);
-  // One API knows the way to all functions.
-  const isOneOrigin = door === 'rest';
+  const { routes, otherwise } = routesOf(
+    table.endpoints.flatMap(({ paths }) => paths),
+    table.functionFor,
+  );
+  const place = onePlace(options);
   return {
     Resources: {
       EdgeSecret: {
@@ -100,30 +88,21 @@ export const edge = (options, table) => {
           GenerateSecretString: { PasswordLength: 48, ExcludePunctuation: true },
         },
       },
-      ViewerRequestFunction: {
-        Type: 'AWS::CloudFront::Function',
-        Properties: {
-          Name: `${name}-viewer-request`,
-          AutoPublish: true,
-          FunctionCode: viewerRequestFor(options, table),
-          FunctionConfig: { Comment: 'No compression; 413 in the dialect', Runtime: 'cloudfront-js-2.0' },
-        },
-      },
+      ViewerRequestFunction: viewerRequestFunction(options, table),
+      ...(door === 'container' && vpcOrigin(options)),
       Distribution: {
         Type: 'AWS::CloudFront::Distribution',
+        // Requests move to another door when it is open, and the one before is closed after that.
+        ...(door === 'container' && { DependsOn: ['ContainerService'] }),
         Properties: {
           DistributionConfig: {
             Enabled: true,
             Comment: name,
             HttpVersion: 'http2and3',
             IPV6Enabled: true,
-            Origins: isOneOrigin
-              ? [origin('rest', restOrigin(options))]
-              : urlFunctions.map((name) => origin(name, urlOrigin(name))),
-            DefaultCacheBehavior: behaviour(isOneOrigin ? 'rest' : otherwise),
-            CacheBehaviors: isOneOrigin
-              ? []
-              : routes.map(([PathPattern, name]) => ({ PathPattern, ...behaviour(name) })),
+            Origins: place ? [origin(door, place)] : urlFunctions.map((name) => origin(name, urlOrigin(name))),
+            DefaultCacheBehavior: behaviour(place ? door : otherwise),
+            CacheBehaviors: place ? [] : routes.map(([PathPattern, name]) => ({ PathPattern, ...behaviour(name) })),
             ...(edgeDomain && {
               Aliases: [edgeDomain],
               ViewerCertificate: {

@@ -1,17 +1,17 @@
 import { arn, att, idOf, policy, sub, trust } from './cloudformation.js';
-import { urlFunctions } from './options.js';
 import { uploadStatements } from './uploads.js';
+import { urlFunctions } from './url-functions.js';
 
 /** @typedef {import('./options.js').Options} Options */
 
 /** Below `runtime/`: what a gateway reads. */
 const configuration = ['expose-node-header', 'api-keys', 'admin-keys', 'worker-keys', 'aliases', 'fleet/*', 'wake/*'];
 
-/** Its own log group only; osls creates the group, so that no function needs to. @param {string} name */
-const writeLogs = (name) => ({
+/** Its own log group only, which the stack makes. @param {string} logGroup its logical id */
+export const writeLogs = (logGroup) => ({
   Effect: 'Allow',
   Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-  Resource: att(idOf(name, 'LogGroup')),
+  Resource: att(logGroup),
 });
 
 /** SecureStrings under the account's `aws/ssm` key need nothing more; under a key of the team, this. @param {Options} options */
@@ -129,10 +129,21 @@ const role = (name, statements) => ({
     Type: 'AWS::IAM::Role',
     Properties: {
       AssumeRolePolicyDocument: trust('lambda.amazonaws.com'),
-      Policies: [policy(name, [writeLogs(name), ...statements])],
+      Policies: [policy(name, [writeLogs(idOf(name, 'LogGroup')), ...statements])],
     },
   },
 });
+
+/**
+ * What the gateway of these families may do.
+ * @param {Options} options @param {readonly string[]} names one function's, or all that a container stands for
+ */
+export const gatewayStatements = (options, names) => [
+  ...gateway(options),
+  ...(names.includes('nodes') ? [nodes(options)] : []),
+  ...uploadStatements(options, names),
+  ...decrypt(options),
+];
 
 /**
  * One role per function: its own log group, its own parameters, its own clusters.
@@ -141,14 +152,13 @@ const role = (name, statements) => ({
  */
 export const iam = (options) => {
   const roleOf = (/** @type {string} */ name, /** @type {object[]} */ own) =>
-    role(name, [...own, ...decrypt(options), ...attachToVpc(options, name)]);
-  const readers = urlFunctions.map((name) =>
-    roleOf(name, [
-      ...gateway(options),
-      ...(name === 'nodes' ? [nodes(options)] : []),
-      ...uploadStatements(options, name),
-    ]),
-  );
-  const writer = roleOf('registrar', registrar(options));
-  return { Resources: Object.assign({}, ...readers, writer) };
+    role(name, [...own, ...attachToVpc(options, name)]);
+  const readers = options.door === 'container' ? [] : urlFunctions;
+  return {
+    Resources: Object.assign(
+      {},
+      ...readers.map((name) => roleOf(name, gatewayStatements(options, [name]))),
+      roleOf('registrar', [...registrar(options), ...decrypt(options)]),
+    ),
+  };
 };

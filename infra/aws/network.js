@@ -1,4 +1,5 @@
-import { att, idOf, ref, sub } from './cloudformation.js';
+import { att, ref } from './cloudformation.js';
+import { awsEgress, endpoints } from './endpoints.js';
 
 /** @typedef {import('./options.js').Options} Options */
 
@@ -46,64 +47,9 @@ const workerIngress = ({ port, securityGroupId, ingressId }) =>
         },
       };
 
-/** The way to SSM and ECS. @param {Options} options */
-const awsEgress = ({ network, endpointSecurityGroupId }) => {
-  const https = { IpProtocol: 'tcp', FromPort: 443, ToPort: 443 };
-  if (network === 'endpoints') {
-    return { ...https, DestinationSecurityGroupId: att('EndpointsSecurityGroup', 'GroupId'), Description: 'SSM, ECS' };
-  }
-  return endpointSecurityGroupId
-    ? { ...https, DestinationSecurityGroupId: endpointSecurityGroupId, Description: 'SSM, ECS' }
-    : { ...https, CidrIp: '0.0.0.0/0', Description: 'SSM, ECS through your NAT' };
-};
-
-/** S3's addresses, where uploads need them and nothing wider is open. @param {Options} options */
-const s3Egress = ({ uploads, s3PrefixListId }) =>
-  uploads && s3PrefixListId
-    ? [{ IpProtocol: 'tcp', FromPort: 443, ToPort: 443, DestinationPrefixListId: s3PrefixListId, Description: 'S3' }]
-    : [];
-
-/** Interface endpoints by the name of their AWS SDK variable. @param {Options} options */
-const endpointServices = ({ network, clusters }) =>
-  network === 'endpoints' ? ['ssm', ...(clusters.length > 0 ? ['ecs'] : [])] : [];
-
-/** @param {string} service @param {Options} options */
-const endpoint = (service, { vpcId, subnetIds }) => ({
-  Type: 'AWS::EC2::VPCEndpoint',
-  Properties: {
-    VpcEndpointType: 'Interface',
-    ServiceName: sub(`com.amazonaws.\${AWS::Region}.${service}`),
-    VpcId: vpcId,
-    SubnetIds: subnetIds,
-    SecurityGroupIds: [att('EndpointsSecurityGroup', 'GroupId')],
-    // Private DNS would send the whole VPC's calls here; the functions are given the endpoint's own name instead.
-    PrivateDnsEnabled: false,
-  },
-});
-
-/** @param {Options} options */
-const endpoints = (options) => ({
-  EndpointsSecurityGroup: {
-    Type: 'AWS::EC2::SecurityGroup',
-    Properties: { GroupDescription: 'Interface endpoints of SSM and ECS', VpcId: options.vpcId },
-  },
-  EndpointsIngress: {
-    Type: 'AWS::EC2::SecurityGroupIngress',
-    Properties: {
-      GroupId: att('EndpointsSecurityGroup', 'GroupId'),
-      SourceSecurityGroupId: att('FunctionsSecurityGroup', 'GroupId'),
-      IpProtocol: 'tcp',
-      FromPort: 443,
-      ToPort: 443,
-    },
-  },
-  ...Object.fromEntries(
-    endpointServices(options).map((service) => [idOf(service, 'Endpoint'), endpoint(service, options)]),
-  ),
-});
-
 /**
- * The functions' place in the team's VPC. They may open connections to the workers' security groups and addresses, on
+ * The functions' place in the team's VPC, and that of the container's tasks: a door that is changed leaves the group, and
+ * with it what workers let in, as they are. They may open connections to the workers' security groups and addresses, on
  * their ports, and to AWS's endpoints, and nowhere else: an address that ECS has given to another service meanwhile is
  * out of reach.
  * @param {Options} options
@@ -119,11 +65,11 @@ export const network = (options) => {
         Properties: {
           GroupDescription: 'Gateway functions: to the workers and to AWS, nothing else',
           VpcId: options.vpcId,
-          SecurityGroupEgress: [...ways.map(workerEgress), awsEgress(options), ...s3Egress(options)],
+          SecurityGroupEgress: [...ways.map(workerEgress), ...awsEgress(options)],
         },
       },
       ...Object.assign({}, ...ways.map(workerIngress)),
-      ...(options.network === 'endpoints' && endpoints(options)),
+      ...endpoints(options),
     },
     Outputs: {
       FunctionsSecurityGroupId: {
@@ -137,15 +83,3 @@ export const network = (options) => {
 /** The `vpc` of a function. @param {Options} options */
 export const vpcOf = ({ network: mode, subnetIds }) =>
   mode === 'none' ? undefined : { securityGroupIds: [ref('FunctionsSecurityGroup')], subnetIds };
-
-/** `AWS_ENDPOINT_URL_SSM` and `_ECS`, where this stack has endpoints for them. @param {Options} options */
-export const endpointUrls = (options) =>
-  Object.fromEntries(
-    endpointServices(options).map((service) => {
-      // An entry is `<hosted zone>:<name>`, the first one regional.
-      const name = {
-        'Fn::Select': [1, { 'Fn::Split': [':', { 'Fn::Select': [0, att(idOf(service, 'Endpoint'), 'DnsEntries')] }] }],
-      };
-      return [service, { 'Fn::Join': ['', ['https://', name]] }];
-    }),
-  );

@@ -1,13 +1,12 @@
 import { contradictionIn } from './contradictions.js';
 import { nameProblem } from './names.js';
-import { readTargets } from './targets.js';
-
-/** The functions with a URL; beside them there is the registrar. */
-export const urlFunctions = ['openai', 'anthropic', 'ollama', 'audio', 'images', 'rerank', 'vad', 'nodes'];
+import { readCallers, readTargets } from './targets.js';
+import { urlFunctions } from './url-functions.js';
 
 /** Parameters with few values. */
 const choices = {
-  door: ['url', 'rest'],
+  door: ['url', 'rest', 'container'],
+  containerArchitecture: ['arm64', 'x86_64'],
   endpointType: ['regional', 'private'],
   edge: ['on', 'off'],
   network: ['none', 'endpoints', 'own'],
@@ -20,6 +19,10 @@ const choices = {
 
 /** Parameters that are whole numbers. */
 const numbers = /** @type {const} */ ([
+  'containerCpu',
+  'containerMemoryMiB',
+  'containerMinTasks',
+  'containerMaxTasks',
   'workerPort',
   'workerCount',
   'workerIdleMinutes',
@@ -42,7 +45,9 @@ const list = (text) =>
 /**
  * @typedef {Record<typeof numbers[number], number> & {
  *   service: string, stage: string, name: string, prefix: string,
- *   door: 'url' | 'rest', endpointType: 'regional' | 'private', vpcEndpointIds: string[], webAclArn: string,
+ *   door: 'url' | 'rest' | 'container', endpointType: 'regional' | 'private', vpcEndpointIds: string[], webAclArn: string,
+ *   containerImage: string, containerArchitecture: 'arm64' | 'x86_64', containerCertificateArn: string,
+ *   containerDomain: string, containerCallers: import('./targets.js').Place[], cloudFrontPrefixListId: string,
  *   edge: boolean, edgeDomain: string, edgeCertificateArn: string, edgeSecretVersion: string,
  *   network: 'none' | 'endpoints' | 'own', vpcId: string, subnetIds: string[], endpointSecurityGroupId: string,
  *   workerTargets: import('./targets.js').Target[], clusters: string[], kmsKeyArn: string,
@@ -64,6 +69,7 @@ const ids = /** @type {const} */ ({
   endpointSecurityGroupId: 'sg',
   routeTableIds: 'rtb',
   s3PrefixListId: 'pl',
+  cloudFrontPrefixListId: 'pl',
 });
 
 /**
@@ -110,6 +116,12 @@ export const readOptions = (params, { service, stage }) => {
     endpointType: /** @type {Options['endpointType']} */ (text('endpointType')),
     vpcEndpointIds: list(text('vpcEndpointIds')),
     webAclArn: text('webAclArn'),
+    containerImage: text('containerImage'),
+    containerArchitecture: /** @type {Options['containerArchitecture']} */ (text('containerArchitecture')),
+    containerCertificateArn: text('containerCertificateArn'),
+    containerDomain: text('containerDomain'),
+    containerCallers: readCallers(list(text('containerCallers'))),
+    cloudFrontPrefixListId: text('cloudFrontPrefixListId'),
     edge: text('edge') === 'on',
     edgeDomain: text('edgeDomain'),
     edgeCertificateArn: text('edgeCertificateArn'),

@@ -1,8 +1,10 @@
 import { watch } from './alarms.js';
+import { container } from './container.js';
 import { edge, edgeSecretOf } from './edge.js';
 import { readEndpointTable } from './endpoint-table.js';
+import { endpointUrls } from './endpoints.js';
 import { iam } from './iam.js';
-import { endpointUrls, network, vpcOf } from './network.js';
+import { network, vpcOf } from './network.js';
 import { readOptions } from './options.js';
 import { parameters } from './parameters.js';
 import { registrar } from './registrar.js';
@@ -25,25 +27,32 @@ const optionsOf = async ({ options, resolveVariable, resolveConfigurationPropert
     await resolveConfigurationProperty(['params'])
   );
   const { default: defaults = {}, ...ofStages } = params;
+  const stage = String(await resolveVariable('sls:stage'));
   const onCommandLine = [options.param ?? []].flat().map((given) => given.split('=')[0] ?? '');
   for (const name of [...onCommandLine, ...Object.values(ofStages).flatMap((own) => Object.keys(own ?? {}))]) {
     if (!Object.hasOwn(defaults, name)) throw new Error(`--param ${name} is not one of serverless.yml's params`);
   }
+  // What has no default is there only if it was given.
+  const ofStage = Object.entries(ofStages[stage] ?? {}).flatMap(([name, value]) => (value === null ? [] : [name]));
+  const given = new Set([...onCommandLine, ...ofStage]);
   const entries = Object.entries(defaults)
-    .filter(([, value]) => value !== null)
+    .filter(([name, value]) => value !== null || given.has(name))
     .map(async ([name]) => [name, await resolveVariable(`param:${name}`)]);
   return readOptions(Object.fromEntries(await Promise.all(entries)), {
     service: String(await resolveVariable('self:service')),
-    stage: String(await resolveVariable('sls:stage')),
+    stage,
   });
 };
 
-const pieces = [parameters, iam, registrar, network, workers, uploads, edge, watch];
+const pieces = [parameters, iam, registrar, network, workers, uploads, container, edge, watch];
 
 /** `resources`: the pieces that the parameters ask for, in one. @param {Osls} osls */
 export const resources = async (osls) => {
   const [options, table] = await Promise.all([optionsOf(osls), readEndpointTable()]);
-  const made = pieces.map((piece) => piece(options, table));
+  const shared =
+    options.door === 'container' ? await osls.resolveConfigurationProperty(['provider', 'environment']) : {};
+  const variables = /** @type {Record<string, unknown>} */ (shared);
+  const made = pieces.map((piece) => piece(options, table, variables));
   return {
     Resources: Object.assign({}, ...made.map(({ Resources }) => Resources)),
     Outputs: Object.assign({}, ...made.map(({ Outputs }) => Outputs)),

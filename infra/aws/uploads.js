@@ -8,10 +8,13 @@ const folders = /** @type {const} */ ({ audio: ['uploads'], images: ['uploads', 
 /** @param {string} path */
 const inBucket = (path) => sub(`\${UploadBucket.Arn}/${path}/*`);
 
-/** What a function may do in the bucket; nothing for those that take no uploads. @param {Options} options @param {string} name */
-export const uploadStatements = ({ uploads }, name) => {
-  if (!uploads || !(name in folders)) return [];
-  const own = folders[/** @type {keyof typeof folders} */ (name)];
+/**
+ * What a function may do in the bucket; nothing for those that take no uploads.
+ * @param {Options} options @param {readonly string[]} names of the function, or of those that a container stands for
+ */
+export const uploadStatements = ({ uploads }, names) => {
+  const own = [...new Set(Object.entries(folders).flatMap(([name, its]) => (names.includes(name) ? its : [])))];
+  if (!uploads || own.length === 0) return [];
   return [
     { Effect: 'Allow', Action: ['s3:GetObject', 's3:PutObject'], Resource: own.map(inBucket) },
     { Effect: 'Allow', Action: 's3:DeleteObject', Resource: inBucket('uploads') },
@@ -36,7 +39,7 @@ const corsOf = (origins) =>
  * @param {Options} options
  * @returns {import('./cloudformation.js').Piece}
  */
-export const uploads = ({ uploads: isOn, corsOrigins, network, vpcId, routeTableIds, s3Endpoint }) =>
+export const uploads = ({ uploads: isOn, corsOrigins }) =>
   isOn
     ? {
         Resources: {
@@ -75,19 +78,6 @@ export const uploads = ({ uploads: isOn, corsOrigins, network, vpcId, routeTable
               },
             },
           },
-          // A route table takes one endpoint of S3 only.
-          ...(network === 'endpoints' &&
-            s3Endpoint === 'stack' && {
-              S3Endpoint: {
-                Type: 'AWS::EC2::VPCEndpoint',
-                Properties: {
-                  VpcEndpointType: 'Gateway',
-                  ServiceName: sub(`com.amazonaws.\${AWS::Region}.s3`),
-                  VpcId: vpcId,
-                  RouteTableIds: routeTableIds,
-                },
-              },
-            }),
         },
         Outputs: { UploadBucketName: { Description: 'Media over 6 MB', Value: ref('UploadBucket') } },
       }

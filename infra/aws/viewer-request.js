@@ -1,6 +1,6 @@
 /**
  * CloudFront's viewer-request function. Runtime `cloudfront-js-2.0` is ES 5.1 with `const`, arrow functions and
- * template literals, and knows no modules: `edge.js` takes the `export` away when it puts this text into the stack.
+ * template literals, and knows no modules: `viewer-request-function.js` takes the `export` away when it puts this text into the stack.
  *
  * - `accept-encoding` goes: a stream must not be compressed anywhere on its way.
  * - A body that cannot pass through Lambda's 6 MB is refused here, in the words of the API that was called; Lambda
@@ -11,7 +11,7 @@
 /** Lambda's event, 6,291,456 bytes of JSON, less what headers take. Text passes as it is, all else as base64. */
 const TEXT_LIMIT = 6283264;
 const BINARY_LIMIT = 4712448;
-/** Whether there is a bucket for more, and who speaks how: `edge.js` writes both in, from the endpoint table. */
+/** Whether there is a bucket for more, and who speaks how: `viewer-request-function.js` writes both in, from the endpoint table. */
 const TAKES_UPLOADS = false;
 /** @type {[path: RegExp, dialect: string][]} */
 const DIALECTS = [];

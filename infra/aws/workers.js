@@ -54,7 +54,7 @@ export const workers = (options) => {
       WorkersService: {
         Type: 'AWS::ECS::Service',
         DependsOn: ['WorkersCapacityProviders'],
-        // For `worker-count.js`, which has the last word on DesiredCount when it knows whether the service is there.
+        // For `task-count.js`, which has the last word on DesiredCount when it knows whether the service is there.
         Metadata: { TasksOnceItIsThere: options.workerScaleToZero ? 'as they are' : options.workerCount },
         Properties: {
           Cluster: ref('WorkersCluster'),

@@ -1,15 +1,19 @@
 import aws4 from 'aws4';
 
 /**
- * The osls plugin that looks at the subnets of interface endpoints before CloudFormation does, which would find out in
- * the middle of a deployment that two of them are in one zone.
+ * The osls plugin that looks at the subnets of interface endpoints and of the load balancer before CloudFormation does,
+ * which would find out in the middle of a deployment that two of them are in one zone.
  * @see https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#subnets-load-balancer
  *
  * @typedef {{ Properties: { SubnetIds: string[], VpcId: string } }} Endpoint
+ * @typedef {{ Properties: { VpcId: string } }} Target
+ * @typedef {{ Properties: { Subnets: string[] } }} Balancer
+ * @typedef {{ SsmEndpoint?: Endpoint, LoadBalancer?: Balancer, TargetGroup?: Target }} Resources
  * @typedef {{ accessKeyId: string, secretAccessKey: string, sessionToken?: string }} Credentials
  * @typedef {{
  *   classes: { Error: new (message: string, code: string) => Error },
- *   service: { provider: { compiledCloudFormationTemplate: { Resources: { SsmEndpoint?: Endpoint } } } },
+ *   service: { provider: { compiledCloudFormationTemplate: { Resources: Resources } } },
  *   getProvider: (name: 'aws') => { getRegion: () => string, getAwsSdkV3Config: () => Promise<{ credentials: () => Promise<Credentials> }> },
  * }} Serverless what is used of osls
  * @typedef {{ id: string, vpc: string, zone: string }} Subnet
@@ -66,9 +70,16 @@ const problemOf = (subnets, vpcId) => {
     const others = subnets.filter((other) => other.zone === zone && other.id !== id);
     if (others.length === 0) continue;
     const both = [id, ...others.map((other) => other.id)].join(', ');
-    return `subnetIds: ${both} are all in ${zone}, and an interface endpoint takes one subnet of a zone. Name one of each zone`;
+    return `subnetIds: ${both} are all in ${zone}, and an interface endpoint or a load balancer takes one subnet of a zone. Name one of each zone`;
   }
   return undefined;
+};
+
+/** @param {Resources} resources @returns {{ subnetIds: string[], vpcId: string } | undefined} what takes one subnet of a zone */
+const placeIn = ({ SsmEndpoint, LoadBalancer, TargetGroup }) => {
+  if (SsmEndpoint) return { subnetIds: SsmEndpoint.Properties.SubnetIds, vpcId: SsmEndpoint.Properties.VpcId };
+  if (!LoadBalancer || !TargetGroup) return undefined;
+  return { subnetIds: LoadBalancer.Properties.Subnets, vpcId: TargetGroup.Properties.VpcId };
 };
 
 /** What the plugin is given to say things with. @typedef {{ log: { warning: (text: string) => void } }} Writers */
@@ -78,17 +89,16 @@ export default class ZonesPlugin {
   constructor(serverless, _options, { log }) {
     this.hooks = {
       'before:aws:deploy:deploy:createStack': async () => {
-        const endpoint = serverless.service.provider.compiledCloudFormationTemplate.Resources.SsmEndpoint;
-        if (!endpoint) return;
-        const { SubnetIds, VpcId } = endpoint.Properties;
-        const subnets = await describeSubnets(serverless, SubnetIds).catch((error) => {
+        const place = placeIn(serverless.service.provider.compiledCloudFormationTemplate.Resources);
+        if (!place) return;
+        const subnets = await describeSubnets(serverless, place.subnetIds).catch((error) => {
           // What does not exist will not do; whoever may not look goes on without.
           if (error.message.startsWith('InvalidSubnet'))
             throw new serverless.classes.Error(`subnetIds: ${error.message}`, 'SUBNETS');
           log.warning(`The subnets' zones were not looked at (ec2:DescribeSubnets): ${error.message}`);
           return [];
         });
-        const problem = problemOf(subnets, VpcId);
+        const problem = problemOf(subnets, place.vpcId);
         if (problem) throw new serverless.classes.Error(problem, 'SUBNETS');
       },
     };

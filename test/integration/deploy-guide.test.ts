@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from '@jest/globals';
-import { resources } from '../../infra/aws/stack.js';
-import type { Template } from '../support/osls.ts';
 import { letsIn, letsOut, missingWays } from '../support/reach.ts';
-import { readParams } from '../support/stack-params.ts';
+import { resourcesOf } from '../support/stack-resources.ts';
 
 /** DEPLOY.md, walked through by somebody who has an account and takes it at its word. */
 const guide = readFileSync(new URL('../../DEPLOY.md', import.meta.url), 'utf8');
@@ -46,6 +44,9 @@ const awsCli: Readonly<Record<string, readonly string[]>> = {
   'ssm delete-parameters': ['names'],
   'ssm update-service-setting': ['setting-id', 'setting-value'],
   'cloudformation describe-stacks': ['stack-name'],
+  'sts get-caller-identity': [],
+  'ecr create-repository': ['repository-name', 'image-tag-mutability'],
+  'ecr get-login-password': [],
   'ecs update-service': ['cluster', 'service', 'desired-count'],
   'ecs describe-services': ['cluster', 'services'],
   'ec2 create-image': ['instance-id', 'name'],
@@ -65,22 +66,12 @@ const deploys = runsOf('npx serverless deploy')
   .map((command) => {
     const filled = command
       .replace(/\b(vpc|sg|pl)-\.\.\./g, (_, kind) => `${kind}-0123456789abcdef0`)
+      .replaceAll('$IMAGE', '123456789012.dkr.ecr.us-east-1.amazonaws.com/localai-gateway:0a1b2c3')
       .replaceAll('subnet-...,subnet-...', 'subnet-0aaaaaaaaaaaaaaaa,subnet-0bbbbbbbbbbbbbbbb')
       .replaceAll('rtb-...,rtb-...', 'rtb-0aaaaaaaaaaaaaaaa,rtb-0bbbbbbbbbbbbbbbb');
     const params = [...filled.matchAll(/--param="(\w+)=([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]);
     return { command, params: Object.fromEntries(params) as Record<string, string> };
   });
-
-/** What osls would put into the template. @throws {Error} where it refuses the parameters. */
-const templateOf = async (params: Readonly<Record<string, string>>): Promise<Template> => {
-  const all: Record<string, unknown> = { ...readParams(), ...params };
-  return (await resources({
-    options: { param: Object.entries(params).map(([name, value]) => `${name}=${value}`) },
-    resolveVariable: async (variable) =>
-      ({ 'self:service': 'localai-gateway', 'sls:stage': 'dev' })[variable] ?? all[variable.replace('param:', '')],
-    resolveConfigurationProperty: async () => ({ default: readParams() }),
-  })) as Template;
-};
 
 describe('its commands', () => {
   test('are there', () => {
@@ -128,7 +119,7 @@ describe('its commands', () => {
 
 describe('what it names', () => {
   test.each(deploys.map(({ command, params }) => [command, params] as const))('%s', async (_, params) => {
-    await expect(templateOf(params)).resolves.toBeDefined();
+    await expect(resourcesOf(params)).resolves.toBeDefined();
   });
 
   test('outputs, the cluster, its service and parameters are the template`s', async () => {
@@ -137,7 +128,7 @@ describe('what it names', () => {
       edgeDomain: 'llm.example.org',
       edgeCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/1',
     };
-    const template = await templateOf({ ...vpc, ...edge });
+    const template = await resourcesOf({ ...vpc, ...edge });
     const outputs = Object.keys(template.Outputs ?? {});
     for (const name of [
       'GatewayUrl',
@@ -149,7 +140,10 @@ describe('what it names', () => {
       expect(guide).toContain(name);
       expect(outputs).toContain(name);
     }
-    const text = JSON.stringify(template);
+    const inContainer = deploys.filter(({ params }) => params.door === 'container').map(({ params }) => params);
+    const containers = await Promise.all(inContainer.map(resourcesOf));
+    expect(containers.map(({ Outputs = {} }) => 'ContainerTarget' in Outputs)).toEqual([false, false, true]);
+    const text = JSON.stringify([template, ...containers]);
     for (const command of runsOf('aws ecs')) {
       expect(text).toContain(`"ClusterName":"${/--cluster (\S+)/.exec(command)?.[1]}"`);
       expect(text).toContain(`"ServiceName":"${/--services? (\S+)/.exec(command)?.[1]}"`);
@@ -175,7 +169,7 @@ describe('the traffic of its examples', () => {
   test.each(deploys.map(({ command, params }) => [command, params] as const))(
     '%s: the functions reach SSM, ECS, S3 and the workers',
     async (_, params) => {
-      const template = await templateOf(params);
+      const template = await resourcesOf(params);
       expect(missingWays(template)).toEqual([]);
       if (params.workers === 'on') {
         expect(letsOut(template, { securityGroup: 'WorkersSecurityGroup', port: 8080 })).toBe(true);
@@ -187,7 +181,7 @@ describe('the traffic of its examples', () => {
   test('every service has its way through the security groups of the deployment beside it', async () => {
     expect(services.map(({ name }) => name)).toEqual(['vllm', 'vllm', 'lab', 'doctor']);
     const adding = deploys.find(({ params }) => params.workerTargets?.includes(','))?.params ?? {};
-    const template = await templateOf(adding);
+    const template = await resourcesOf(adding);
     const group = /sg-\w+/.exec(adding.workerTargets ?? '')?.[0] ?? '';
     for (const { name, service, title } of services.filter(({ name }) => name !== 'doctor')) {
       expect(['GPUs that sleep', 'Adding a service']).toContain(title);
@@ -207,7 +201,7 @@ describe('the traffic of its examples', () => {
     const { service } = services.find(({ name }) => name === 'doctor') ?? {};
     const port = Number(/:(\d+)$/.exec(service?.workers?.[0]?.url ?? '')?.[1]);
     expect(runsOf('npm run doctor').join()).toContain(`--serve ${port} --host 0.0.0.0`);
-    const template = await templateOf(deploys.find(({ params }) => params.workers === 'on')?.params ?? {});
+    const template = await resourcesOf(deploys.find(({ params }) => params.workers === 'on')?.params ?? {});
     expect(letsOut(template, { securityGroup: 'WorkersSecurityGroup', port })).toBe(true);
     expect(letsIn(template, 'WorkersSecurityGroup', port)).toBe(true);
   });

@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { startAws } from '../support/aws.ts';
 import { startContainer } from '../support/container.ts';
+import { containerParams } from '../support/container-params.ts';
 import { settingOf } from '../support/gateway.ts';
 import { fetchAll } from '../support/http.ts';
 import { operation, pathOf } from '../support/operations.ts';
+import { packageTemplates } from '../support/osls.ts';
 import { type StandIn, startWorker } from '../support/stand-in-worker.ts';
 
 /** The image's own steps, run without docker: the same files into an empty folder, the same variables, user and command. */
@@ -39,6 +42,32 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+interface Task {
+  readonly ContainerDefinitions: readonly {
+    readonly User: string;
+    readonly Environment: readonly { readonly Name: string; readonly Value: unknown }[];
+    readonly HealthCheck: { readonly Command: readonly string[] };
+  }[];
+}
+
+/** The image, laid out in a folder: what starts there, and as what. */
+interface Image {
+  readonly folder: string;
+  readonly node: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+let image: Image;
+const start = (env: Record<string, string>) =>
+  startContainer({
+    command: [image.node, ...image.args],
+    cwd: image.folder,
+    ...(process.getuid?.() === 0 && { uid: NODE_USER }),
+    env: { ...image.env, ...env, PORT: '0' },
+  });
+const ask = (origin: string, headers: Record<string, string>) =>
+  fetchAll(origin + pathOf(operation('chat'), model), { headers, body: operation('chat').body(model) });
+
 test('builds of what it copies, and its files, user and command serve from a folder with nothing else in it', async () => {
   const workshop = join(folder, 'build');
   for (const copied of argumentsOf(building, 'COPY')) {
@@ -54,11 +83,11 @@ test('builds of what it copies, and its files, user and command serve from a fol
   expect(argumentsOf(building, 'RUN')).toEqual(['npm ci --ignore-scripts --no-audit --no-fund', 'node infra/build.js']);
   await promisify(execFile)(process.execPath, ['infra/build.js'], { cwd: workshop });
 
-  const image = join(folder, 'image');
-  mkdirSync(image);
+  const files = join(folder, 'image');
+  mkdirSync(files);
   for (const copied of argumentsOf(final, 'COPY')) {
     const [source = '', to = ''] = copied.replace('--from=build /gateway/', '').split(' ');
-    cpSync(join(workshop, source), join(image, to), { recursive: true });
+    cpSync(join(workshop, source), join(files, to), { recursive: true });
   }
   const node = join(folder, 'node');
   copyFileSync(process.execPath, node);
@@ -73,16 +102,13 @@ test('builds of what it copies, and its files, user and command serve from a fol
   );
   expect(env).toMatchObject({ HOST: '0.0.0.0', PORT: '8080' });
   expect(Object.keys(env)).not.toContain('GATEWAY_ALLOW_ANONYMOUS');
-  await using container = await startContainer({
-    command: [node, ...args],
-    cwd: image,
-    ...(process.getuid?.() === 0 && { uid: NODE_USER }),
-    env: { ...env, PORT: '0', LOCALAI_API_KEY: 'sk-test', LOCALAI_WORKERS: JSON.stringify([settingOf(worker)]) },
+  image = { folder: files, node, args, env };
+  await using container = await start({
+    LOCALAI_API_KEY: 'sk-test',
+    LOCALAI_WORKERS: JSON.stringify([settingOf(worker)]),
   });
-  const ask = (headers: Record<string, string>) =>
-    fetchAll(container.origin + pathOf(operation('chat'), model), { headers, body: operation('chat').body(model) });
-  expect((await ask({ authorization: 'Bearer sk-test' })).status).toBe(200);
-  expect((await ask({})).status).toBe(401);
+  expect((await ask(container.origin, { authorization: 'Bearer sk-test' })).status).toBe(200);
+  expect((await ask(container.origin, {})).status).toBe(401);
   const [health = ''] = argumentsOf(final, 'HEALTHCHECK');
   const check = JSON.parse(health.slice(health.indexOf('['))) as string[];
   const { port } = new URL(container.origin);
@@ -91,3 +117,32 @@ test('builds of what it copies, and its files, user and command serve from a fol
   container.child.kill('SIGINT');
   expect(await container.exited).toBe(0);
 });
+
+test('runs as the stack`s task: with its environment, its settings from SSM, and for CloudFront only', async () => {
+  const template = (await packageTemplates([['container', containerParams]])).get('container');
+  const task = template?.Resources.ContainerTaskDefinition?.Properties as unknown as Task;
+  const [{ User = '', Environment = [], HealthCheck } = {}] = task.ContainerDefinitions;
+  expect([User]).toEqual(argumentsOf(final, 'USER'));
+  await using aws = await startAws();
+  aws.ssm.put('/localai-gateway/dev/runtime/api-keys', 'sk-ssm', 'SecureString');
+  // What CloudFormation fills in.
+  const filled: Record<string, string> = { GATEWAY_EDGE_SECRET: 'of-cloudfront', AWS_REGION: 'eu-central-1' };
+  const variables = Environment.map(({ Name, Value }) => [Name, filled[Name] ?? Value] as const);
+  for (const [name, value] of variables) expect([name, typeof value]).toEqual([name, 'string']);
+  await using container = await start({
+    ...(Object.fromEntries(variables) as Record<string, string>),
+    ...aws.env,
+    LOCALAI_WORKERS: JSON.stringify([settingOf(worker)]),
+  });
+  const { origin, child, exited } = container;
+  expect((await fetchAll(`${origin}/readyz`)).status).toBe(200);
+  const authorization = 'Bearer sk-ssm';
+  expect((await ask(origin, { authorization })).status).toBe(403);
+  expect((await ask(origin, { authorization, 'x-origin-secret': 'of-cloudfront' })).status).toBe(200);
+  const [, program, ...check] = HealthCheck?.Command ?? [];
+  expect(program).toBe('node');
+  await promisify(execFile)(image.node, check, { env: { PORT: new URL(origin).port } });
+  // Nothing is under way, so it need not use what the task has to stop.
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+}, 60_000);

@@ -18,9 +18,9 @@ beforeAll(async () => {
 const wrong = (faultsOf: (template: Template) => readonly string[]) =>
   [...templates].flatMap(([name, template]) => faultsOf(template).map((fault) => `${name}: ${fault}`));
 
-test('every combination of network, workers, uploads and edge is packaged, and the longest stage', () => {
-  expect(combinations.length).toBe(23);
-  expect(templates.size).toBe(24);
+test('every combination of door, network, workers, uploads and edge is packaged, and the longest stage', () => {
+  expect(combinations.length).toBe(26);
+  expect(templates.size).toBe(27);
   const long = JSON.stringify(templates.get('the longest stage'));
   expect(long).toContain(`localai-gateway-${longestStage}-viewer-request`);
   expect(long).toContain(`localai-gateway-${longestStage}-workers`);

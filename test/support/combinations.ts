@@ -1,9 +1,10 @@
+import { containerParams, fullParams, insideParams, vpc, withCertificate } from './container-params.ts';
+
 /** A stack an operator may ask for: its parameters, by a name that says what it is. */
 export type Combination = readonly [name: string, params: Readonly<Record<string, string>>];
 
 type Choice = readonly [name: string, params: Readonly<Record<string, string>>];
 
-const vpc = { vpcId: 'vpc-0123456789abcdef0', subnetIds: 'subnet-0aaaaaaaaaaaaaaaa,subnet-0bbbbbbbbbbbbbbbb' };
 const targets = { workerTargets: 'sg-0123456789abcdef0:8000,10.0.7.4:8080' };
 
 /** What DEPLOY.md lets one choose, one axis a line; a new axis is a line more. */
@@ -76,5 +77,19 @@ const behindRest: readonly Combination[] = [
   ],
 ];
 
-/** Every one of function URLs, and those of the REST API. */
-export const combinations: readonly Combination[] = [...product(axes).flatMap(completed), ...behindRest];
+/** One service in place of the functions: each choice of its network, of its callers and of its certificate. */
+const inContainer: readonly Combination[] = [
+  ['container, own network, image of anywhere, edge', { ...containerParams, containerImage: 'ghcr.io/team/gateway:1' }],
+  ['container, endpoints, GPU workers, uploads, certificate, edge', withCertificate(fullParams)],
+  [
+    'container, endpoints of the team, S3 endpoint of the team, no edge',
+    { ...insideParams, endpointSecurityGroupId: 'sg-00000000', s3PrefixListId: 'pl-63a5400a', alarms: 'off' },
+  ],
+];
+
+/** Every one of function URLs, and those of the other doors. */
+export const combinations: readonly Combination[] = [
+  ...product(axes).flatMap(completed),
+  ...behindRest,
+  ...inContainer,
+];

@@ -2,6 +2,7 @@ import { apiGatewayRules } from './rules/api-gateway.ts';
 import { cloudfrontRules } from './rules/cloudfront.ts';
 import { cloudwatchRules } from './rules/cloudwatch.ts';
 import { computeRules } from './rules/compute.ts';
+import { containerRules } from './rules/container.ts';
 import { eventRules } from './rules/events.ts';
 import { iamRules } from './rules/iam.ts';
 import { lambdaRules } from './rules/lambda.ts';
@@ -18,6 +19,7 @@ export const publishedRules: readonly Rule[] = [
   ...cloudfrontRules,
   ...eventRules,
   ...computeRules,
+  ...containerRules,
   ...storageRules,
   ...cloudwatchRules,
 ];

@@ -63,7 +63,31 @@ export const letsIn = (template: Template, securityGroup: string, port: number):
       port <= rule.ToPort,
   );
 
-/** @returns the AWS APIs that functions call and have no way to: SSM, ECS where there are clusters, S3 with uploads. */
+interface Endpoint {
+  readonly PrivateDnsEnabled?: boolean;
+  readonly SecurityGroupIds?: readonly string[];
+}
+
+/** What Fargate itself calls by public names, for a task with an image of ECR and a log. */
+const waysOfFargate = (template: Template): string[] => {
+  const isOurs = (name: string) =>
+    rulesOf(template, 'AWS::EC2::VPCEndpoint').some((endpoint) => {
+      const { ServiceName, PrivateDnsEnabled, SecurityGroupIds = [] } = endpoint as Endpoint & { ServiceName?: string };
+      const [group = ''] = SecurityGroupIds;
+      const id = /:(\w+)-ABC/.exec(group)?.[1] ?? '';
+      return (
+        ServiceName?.endsWith(`.${name}`) === true &&
+        PrivateDnsEnabled === true &&
+        letsOut(template, { securityGroup: id, port: 443 })
+      );
+    });
+  return ['ecr.api', 'ecr.dkr', 'logs'].filter((name) => !isOurs(name)).map((name) => `no way to ${name}`);
+};
+
+/**
+ * @returns the AWS APIs that are called and have no way to them: SSM, ECS where there are clusters, S3 with uploads, and
+ *   what a container's image and log take.
+ */
 export const missingWays = (template: Template): string[] => {
   if (!template.Resources.FunctionsSecurityGroup) return [];
   const text = JSON.stringify(template);
@@ -90,7 +114,9 @@ export const missingWays = (template: Template): string[] => {
       return isCalled && !isReached && !isOpen && !hasTeams;
     })
     .map(([api]) => `no way to ${api}`);
-  const needsS3 = 'UploadBucket' in template.Resources;
+  const isFargate = 'ContainerService' in template.Resources;
+  const fargate = isFargate && !isOpen && !hasTeams ? waysOfFargate(template) : [];
+  const needsS3 = 'UploadBucket' in template.Resources || isFargate;
   const hasS3 = isOpen || https.some(({ DestinationPrefixListId }) => DestinationPrefixListId?.startsWith('pl-'));
-  return [...missing, ...(needsS3 && !hasS3 ? ['no way to S3'] : [])];
+  return [...missing, ...fargate, ...(needsS3 && !hasS3 ? ['no way to S3'] : [])];
 };

@@ -4,6 +4,10 @@ const GUIDE = 'https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuid
 const DISTRIBUTION = 'AWS::CloudFront::Distribution';
 const FUNCTION = 'AWS::CloudFront::Function';
 
+interface Times {
+  readonly OriginReadTimeout?: number;
+  readonly OriginKeepaliveTimeout?: number;
+}
 interface Distribution {
   readonly DistributionConfig: {
     readonly Comment?: string;
@@ -11,7 +15,9 @@ interface Distribution {
     readonly Origins?: readonly {
       readonly Id?: string;
       readonly OriginCustomHeaders?: readonly { readonly HeaderName: string; readonly HeaderValue?: string }[];
-      readonly CustomOriginConfig?: { readonly OriginReadTimeout?: number; readonly OriginKeepaliveTimeout?: number };
+      readonly CustomOriginConfig?: Times;
+      readonly VpcOriginConfig?: Times;
+      readonly S3OriginConfig?: object;
     }[];
     readonly CacheBehaviors?: readonly { readonly PathPattern: string }[];
   };
@@ -85,12 +91,25 @@ export const cloudfrontRules: readonly Rule[] = [
     name: 'seconds to wait for an origin, and to keep its connection',
     source: `${GUIDE}/DownloadDistValuesOrigin.html`,
     breaches: each<Distribution>(DISTRIBUTION, ({ DistributionConfig: { Origins = [] } }) =>
-      Origins.flatMap(({ CustomOriginConfig: { OriginReadTimeout, OriginKeepaliveTimeout } = {} }) => [
-        outside('OriginReadTimeout', OriginReadTimeout, 1, 120),
-        outside('OriginKeepaliveTimeout', OriginKeepaliveTimeout, 1, 120),
-      ]),
+      Origins.flatMap(({ CustomOriginConfig = {}, VpcOriginConfig = {} }) =>
+        [CustomOriginConfig, VpcOriginConfig].flatMap(({ OriginReadTimeout, OriginKeepaliveTimeout }) => [
+          outside('OriginReadTimeout', OriginReadTimeout, 1, 120),
+          outside('OriginKeepaliveTimeout', OriginKeepaliveTimeout, 1, 120),
+        ]),
+      ),
     ),
-    broken: distribution({ Origins: [{ CustomOriginConfig: { OriginReadTimeout: 900 } }] }),
+    broken: distribution({ Origins: [{ VpcOriginConfig: { OriginReadTimeout: 900 } }] }),
+  },
+  {
+    name: 'an origin is one of three kinds',
+    source: 'https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_Origin.html',
+    breaches: each<Distribution>(DISTRIBUTION, ({ DistributionConfig: { Origins = [] } }) =>
+      Origins.map(({ Id, CustomOriginConfig, VpcOriginConfig, S3OriginConfig }) => {
+        const kinds = [CustomOriginConfig, VpcOriginConfig, S3OriginConfig].filter((one) => one !== undefined);
+        return kinds.length !== 1 && `${Id}: ${kinds.length} kinds`;
+      }),
+    ),
+    broken: distribution({ Origins: [{ Id: 'both', CustomOriginConfig: {}, VpcOriginConfig: {} }] }),
   },
   {
     name: 'length of a distribution`s comment',

@@ -9,8 +9,16 @@ const NAME = /^[\w-]+$/;
 interface Group {
   readonly GroupName?: string;
   readonly GroupDescription?: string;
-  readonly SecurityGroupEgress?: readonly { readonly Description?: string }[];
+  readonly SecurityGroupEgress?: readonly GroupRule[];
+  readonly SecurityGroupIngress?: readonly GroupRule[];
 }
+interface GroupRule {
+  readonly Description?: string;
+  readonly SourcePrefixListId?: string;
+  readonly DestinationPrefixListId?: string;
+}
+/** A list of addresses counts as many rules as AWS says: CloudFront's, which alone come in, 55, and S3's one. */
+const weightOf = ({ SourcePrefixListId }: GroupRule) => (SourcePrefixListId === undefined ? 1 : 55);
 interface Task {
   readonly Family?: string;
   readonly ContainerDefinitions?: readonly {
@@ -25,11 +33,16 @@ export const computeRules: readonly Rule[] = [
   {
     name: 'letters of a security group`s description, and of its rules`',
     source: `${EC2}/API_CreateSecurityGroup.html`,
-    breaches: each<Group>(GROUP, ({ GroupName, GroupDescription, SecurityGroupEgress = [] }) => [
-      ill('name', GroupName, 255, PROSE),
-      ill('description', GroupDescription, 255, PROSE),
-      ...SecurityGroupEgress.map(({ Description }) => ill('description', Description, 255, PROSE)),
-    ]),
+    breaches: each<Group>(
+      GROUP,
+      ({ GroupName, GroupDescription, SecurityGroupEgress = [], SecurityGroupIngress = [] }) => [
+        ill('name', GroupName, 255, PROSE),
+        ill('description', GroupDescription, 255, PROSE),
+        ...[...SecurityGroupEgress, ...SecurityGroupIngress].map(({ Description }) =>
+          ill('description', Description, 255, PROSE),
+        ),
+      ],
+    ),
     broken: only(GROUP, { GroupDescription: "the gateway's" }),
   },
   {
@@ -41,13 +54,20 @@ export const computeRules: readonly Rule[] = [
     broken: only('AWS::EC2::SecurityGroupIngress', { Description: 'who?' }),
   },
   {
-    name: '60 rules a security group, none of them twice',
+    name: '60 rules a security group and direction, with the weight of lists, none of them twice',
     source: 'https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups',
-    breaches: each<Group>(GROUP, ({ SecurityGroupEgress = [] }) => [
-      tooMany('rules', SecurityGroupEgress, 60),
-      new Set(SecurityGroupEgress.map((rule) => JSON.stringify({ ...rule, Description: '' }))).size <
-        SecurityGroupEgress.length && 'a rule twice',
-    ]),
+    breaches: each<Group>(GROUP, ({ SecurityGroupEgress = [], SecurityGroupIngress = [] }) =>
+      [SecurityGroupEgress, SecurityGroupIngress].flatMap((rules) => [
+        outside(
+          'rules',
+          rules.reduce((sum, rule) => sum + weightOf(rule), 0),
+          0,
+          60,
+        ),
+        new Set(rules.map((rule) => JSON.stringify({ ...rule, Description: '' }))).size < rules.length &&
+          'a rule twice',
+      ]),
+    ),
     broken: only(GROUP, { SecurityGroupEgress: [{ CidrIp: '10.0.0.0/8' }, { CidrIp: '10.0.0.0/8' }] }),
   },
   {

@@ -5,6 +5,7 @@ import { readOptions } from '../../../../infra/aws/options.js';
 import { SsmError } from '../../../../lib/aws/ssm-client.ts';
 import { metricsLine, NAMESPACE } from '../../../../lib/telemetry/metrics.ts';
 import { createRecord } from '../../../../lib/telemetry/record.ts';
+import { containerParams } from '../../../support/container-params.ts';
 import { readParams } from '../../../support/stack-params.ts';
 
 /** What a request with everything known puts out, and so all there is to watch. */
@@ -29,17 +30,9 @@ const kept = new Set(
     Metrics.flatMap(({ Name }) => Dimensions.map((set) => `${Name}|${set.join()}`)),
   ),
 );
-/** Counted from log lines, by the name of the log group: metric -> field. */
-const filters = Object.values(
-  watch(readOptions(readParams(), { service: 'localai-gateway', stage: 'dev' })).Resources ?? {},
-)
-  .filter(({ Type }: { Type?: string }) => Type === 'AWS::Logs::MetricFilter')
-  .flatMap(({ Properties }: { Properties?: Filter }) => Properties?.MetricTransformations ?? []);
-const fromLogs = new Set(filters.map(({ MetricName }) => `${MetricName}|`));
 interface Filter {
   readonly MetricTransformations: readonly { readonly MetricName: string; readonly MetricValue: string }[];
 }
-
 interface Properties {
   readonly DashboardBody?: { 'Fn::Sub': string };
   readonly FilterPattern?: string;
@@ -47,12 +40,25 @@ interface Properties {
     MetricStat?: { Metric: { Namespace: string; MetricName: string; Dimensions: { Name: string }[] } };
   }[];
 }
-const options = readOptions(readParams(), { service: 'localai-gateway', stage: 'dev' });
-const resources = Object.entries(watch(options).Resources as Record<string, { Type: string; Properties: Properties }>);
+const optionsOf = (params: Record<string, string>) =>
+  readOptions({ ...readParams(), ...params }, { service: 'localai-gateway', stage: 'dev' });
 
 const ours = (namespace: string) => namespace.startsWith(NAMESPACE);
 
-describe('alarms and dashboard', () => {
+describe.each([
+  ['functions', {}],
+  ['a container', containerParams],
+])('alarms and dashboard of %s', (_, params) => {
+  const options = optionsOf(params);
+  const resources = Object.entries(
+    watch(options).Resources as Record<string, { Type: string; Properties: Properties }>,
+  );
+  /** Counted from log lines, by the name of the log group: metric -> field. */
+  const filters = resources
+    .filter(([, { Type }]) => Type === 'AWS::Logs::MetricFilter')
+    .flatMap(([, { Properties }]) => (Properties as Partial<Filter>).MetricTransformations ?? []);
+  const fromLogs = new Set(filters.map(({ MetricName }) => `${MetricName}|`));
+
   test('alarms look at metrics that exist, under dimensions they are kept by', () => {
     const watched = resources
       .flatMap(([, { Properties }]) => Properties.Metrics ?? [])
@@ -112,6 +118,14 @@ describe('alarms and dashboard', () => {
     for (const field of fields) expect(told).toMatch(new RegExp(`^\\s+${field}[:,]`, 'm'));
     expect(source).toMatch(/'configuration_unavailable' : 'configuration_refresh_failed'/);
     expect(new SsmError('ThrottlingException', { status: 400 }).message).toMatch(/^.*Throttl.*$/);
+  });
+
+  test('nothing is watched that is not there', () => {
+    const text = JSON.stringify(resources);
+    const isContainer = options.door === 'container';
+    expect(text.includes('AWS/ApplicationELB')).toBe(isContainer);
+    expect(text.includes('/ecs/localai-gateway-dev')).toBe(isContainer);
+    expect(/OpenaiLambdaFunction|-openai|OpenaiLogGroup/.test(text)).toBe(!isContainer);
   });
 
   test('off: none of it', () => {

@@ -7,6 +7,14 @@ const read = (given: Record<string, unknown> = {}) => readOptions({ ...readParam
 const vpc = { vpcId: 'vpc-0123abcd', subnetIds: 'subnet-0000000a, subnet-0000000b' };
 const targets = { workerTargets: 'sg-0123456789abcdef0:8000' };
 const s3 = { uploads: 'on', s3PrefixListId: 'pl-63a5400a' };
+const image = '123456789012.dkr.ecr.us-east-1.amazonaws.com/gateway:1';
+const container = {
+  ...{ door: 'container', containerImage: image, cloudFrontPrefixListId: 'pl-3b927c52' },
+  ...{ network: 'own', ...vpc, ...targets },
+};
+const certificate = { containerCertificateArn: 'arn:aws:acm:x', containerDomain: 'llm.internal.example.org' };
+const inside = { ...container, cloudFrontPrefixListId: '', edge: 'off' };
+const narrow = { ...container, network: 'endpoints' };
 
 describe('parameters of a deployment', () => {
   test('the defaults of serverless.yml are a stack of their own', () => {
@@ -31,7 +39,7 @@ describe('parameters of a deployment', () => {
   test.each([
     [{ edge: 'yes' }, 'edge must be one of on, off'],
     [{ network: 'nat' }, 'network must be one of none, endpoints, own'],
-    [{ door: 'window' }, 'door must be one of url, rest'],
+    [{ door: 'window' }, 'door must be one of url, rest, container'],
     [{ endpointType: 'private' }, 'endpointType=private needs door=rest'],
     [{ door: 'rest', endpointType: 'private' }, 'needs edge=off'],
     [{ door: 'rest', endpointType: 'private', edge: 'off' }, 'needs vpcEndpointIds'],
@@ -65,6 +73,31 @@ describe('parameters of a deployment', () => {
     [{ network: 'endpoints', ...vpc, workers: 'on', workerIdleMinutes: 0 }, 'workerIdleMinutes'],
     [{ edge: 'off', edgeDomain: 'llm.example.org', edgeCertificateArn: 'arn' }, 'without edge=on'],
     [{ alarms: 'off', alarmTopicArn: 'arn' }, 'without alarms=on'],
+    [{ containerImage: image }, 'containerImage has no effect without door=container'],
+    [certificate, 'containerCertificateArn has no effect without door=container'],
+    [{ door: 'rest', cloudFrontPrefixListId: 'pl-3b927c52' }, 'without door=container and edge=on'],
+    [{ ...container, containerCallers: '10.0.0.0/8' }, 'without door=container and edge=off'],
+    [{ ...container, openaiConcurrency: '100' }, 'openaiConcurrency has no effect without door=url or door=rest'],
+    [{ ...container, webAclArn: 'arn' }, 'webAclArn has no effect without door=rest'],
+    [{ ...container, s3PrefixListId: 'pl-63a5400a', routeTableIds: 'rtb-00000000' }, 'routeTableIds has no effect'],
+    [{ ...container, containerArchitecture: 'x86' }, 'containerArchitecture must be one of arm64, x86_64'],
+    [{ ...container, network: 'none', vpcId: '', subnetIds: '', workerTargets: '' }, 'its tasks are private'],
+    [{ ...container, containerImage: '' }, 'needs containerImage'],
+    [{ ...container, containerImage: '<account>.dkr.ecr.us-east-1.amazonaws.com/gateway' }, 'names no image'],
+    [{ ...container, subnetIds: 'subnet-0000000a' }, 'two subnetIds'],
+    [{ ...container, containerDomain: 'llm.example.org' }, 'containerCertificateArn and containerDomain go together'],
+    [{ ...container, cloudFrontPrefixListId: '' }, 'needs cloudFrontPrefixListId'],
+    [{ ...inside, containerCallers: '10.0.0.0/8' }, 'keys are not sent in clear'],
+    [{ ...inside, ...certificate }, 'needs containerCallers'],
+    [{ ...inside, ...certificate, containerCallers: 'everybody' }, 'containerCallers: "everybody"'],
+    [{ ...container, containerMinTasks: 1 }, 'containerMinTasks must be at least 2'],
+    [{ ...container, containerMaxTasks: 1 }, 'containerMaxTasks must not be less'],
+    [{ ...container, containerCpu: 700 }, 'containerCpu must be one of 256, 512'],
+    [{ ...container, containerMemoryMiB: 8192 }, 'containerMemoryMiB must be 1024 to 4096 with containerCpu=512'],
+    [{ ...container, containerCpu: 256, containerMemoryMiB: 1536 }, 'in steps of Fargate'],
+    [{ ...narrow, containerImage: 'ghcr.io/team/gateway:1' }, 'out of the tasks'],
+    [narrow, 'door=container needs s3PrefixListId'],
+    [{ ...narrow, s3PrefixListId: 'pl-63a5400a' }, 'door=container needs routeTableIds'],
     [{ workers: 'on' }, 'workers=on needs network=endpoints or network=own'],
     [{ edgeDomain: 'llm.example.org' }, 'edgeDomain and edgeCertificateArn go together'],
   ])('%j is refused in words', (given, words) => {
@@ -89,6 +122,13 @@ describe('parameters of a deployment', () => {
       'models by their addresses, where no worker sleeps',
       { network: 'endpoints', ...vpc, workers: 'on', workerScaleToZero: 'off', workerModels: 'oci://b/c' },
     ],
+    ['a container whose image is anywhere', { ...container, containerImage: 'ghcr.io/team/gateway:1' }],
+    [
+      'a container behind TLS, with four cores',
+      { ...container, ...certificate, containerCpu: 4096, containerMemoryMiB: 8192 },
+    ],
+    ['a container for callers inside', { ...inside, ...certificate, containerCallers: 'sg-00000000, 10.0.0.0/8' }],
+    ['a container with endpoints', { ...narrow, s3PrefixListId: 'pl-63a5400a', routeTableIds: 'rtb-00000000' }],
     ['its own workers beside those of the team', { network: 'endpoints', ...vpc, ...targets, workers: 'on' }],
   ])('%s: nothing is missing', (_, given) => {
     expect(() => read(given)).not.toThrow();

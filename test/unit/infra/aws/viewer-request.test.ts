@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { edge } from '../../../../infra/aws/edge.js';
 import { readOptions } from '../../../../infra/aws/options.js';
 import * as table from '../../../../lib/endpoints/index.ts';
+import { containerParams } from '../../../support/container-params.ts';
 import { readParams } from '../../../support/stack-params.ts';
 
 interface Headers {
@@ -121,6 +122,15 @@ describe('the viewer-request function', () => {
 
   test.each(['/api/chat', '/api/generate', '/api/chat/', '/api/unheard-of'])('%s: in Ollama`s words', (uri) => {
     expect(JSON.parse(tooLong(uri).body.data)).toEqual({ error: expect.stringContaining('Send less at once') });
+  });
+
+  test('before a container, nothing is too large: it has limits of its own', () => {
+    const text = codeOf(containerParams);
+    for (const type of [json, form]) {
+      const headers = { 'content-type': type, 'content-length': '5000000000' };
+      const event = eventOf('/v1/audio/transcriptions', { ...headers, 'accept-encoding': 'gzip' });
+      expect(run(event, text)).toEqual(eventOf('/v1/audio/transcriptions', headers).request);
+    }
   });
 
   test('names the way for large media where there is one', () => {

@@ -17,12 +17,18 @@ afterEach(async () => {
 /** Runs the hook of a deployment with interface endpoints in these subnets. @returns what it warned of. */
 const look = async (
   zones: Record<string, string>,
-  { subnets = [a, b] as readonly string[], vpc = VPC, denied = [] as string[], endpoints = true } = {},
+  { subnets = [a, b] as readonly string[], vpc = VPC, denied = [] as string[], endpoints = true, door = false } = {},
 ) => {
   aws = await startDeployment({ zones, denied });
   process.env.AWS_ENDPOINT_URL_EC2 = aws.env.AWS_ENDPOINT_URL;
   const warnings: string[] = [];
-  const Resources = endpoints ? { SsmEndpoint: { Properties: { SubnetIds: [...subnets], VpcId: vpc } } } : {};
+  const Resources = {
+    ...(endpoints && { SsmEndpoint: { Properties: { SubnetIds: [...subnets], VpcId: vpc } } }),
+    ...(door && {
+      LoadBalancer: { Properties: { Subnets: [...subnets] } },
+      TargetGroup: { Properties: { VpcId: vpc } },
+    }),
+  };
   const serverless: Serverless = {
     classes: { Error },
     service: { provider: { compiledCloudFormationTemplate: { Resources } } },
@@ -47,6 +53,13 @@ describe('the subnets of interface endpoints', () => {
   test('two in one zone are told, by name', async () => {
     const zones = { [a]: 'us-east-1a', [b]: 'us-east-1b', [c]: 'us-east-1a' };
     await expect(look(zones, { subnets: [a, b, c] })).rejects.toThrow(`${a}, ${c} are all in us-east-1a`);
+  });
+
+  test('those of a load balancer are looked at as well', async () => {
+    const own = { endpoints: false, door: true };
+    expect(await look({ [a]: 'us-east-1a', [b]: 'us-east-1b' }, own)).toEqual([]);
+    await aws?.[Symbol.asyncDispose]();
+    await expect(look({ [a]: 'us-east-1a', [b]: 'us-east-1a' }, own)).rejects.toThrow('all in us-east-1a');
   });
 
   test('one that is not there, or is of another VPC, is told as well', async () => {
