@@ -162,7 +162,7 @@ export const createParts = ({
     const { match, dialect, caller } = request;
     if (!match) throw new NotFoundError('There is no such path here.');
     const { endpoint, params } = match;
-    if (request.upgrade && realtime)
+    if (realtime && endpoint.operation === 'realtime')
       return realtime(request, request.snapshot ?? (await source.current(request.deadline.signal)));
     if (endpoint.kind === 'own') {
       const snapshot = () => usableSnapshot(accessOptions, request);

@@ -3,6 +3,7 @@ import { openai } from '../dialects/openai.ts';
 import type { Snapshot, Source } from '../discovery/source.ts';
 import type { ForwardedEndpoint } from '../endpoints/endpoint.ts';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
+import { NotServedError } from '../errors.ts';
 import { modelIn, targetQuery, withModel, withoutCredentials } from '../http/query.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Router } from '../router/router.ts';
@@ -10,6 +11,7 @@ import { systemClock } from '../time/clock.ts';
 import type { Upstream } from '../upstream/client.ts';
 import { type Handshaken, openWebSocket } from '../upstream/web-socket.ts';
 import { startAttempts } from './attempts.ts';
+import { refuseForeignPage } from './foreign-page.ts';
 import type { InferenceRequest } from './inference-request.ts';
 import { nameModel } from './model-naming.ts';
 import { createReplier } from './replier.ts';
@@ -76,7 +78,13 @@ export const createRealtime = ({ config, router, waking }: RealtimeParts) => {
   const replier = createReplier({ config, router });
   return async (request: GatewayRequest, snapshot: Snapshot): Promise<Reply> => {
     const { upgrade, record } = request;
-    if (!upgrade) throw new Error('A session needs a connection that can be upgraded.');
+    if (!upgrade)
+      throw new NotServedError(
+        /realtime\/./.test(request.path)
+          ? 'There are no sessions or client secrets to be made here: connect to /v1/realtime?model=... with the key itself.'
+          : 'The realtime API is a WebSocket: connect to /v1/realtime?model=... with GET and Upgrade: websocket.',
+      );
+    refuseForeignPage(request, config.corsOrigins);
     const inference = readSession(request, snapshot.aliases);
     const { requestedModel, servedModel: model } = inference;
     if (record) Object.assign(record, { requestedModel, servedModel: model });

@@ -7,6 +7,7 @@ import type { Upgrade } from '../endpoints/upgrade.ts';
 import { GatewayError, InvalidRequestError } from '../errors.ts';
 import type { Head, Reply } from '../http/reply.ts';
 import { readTarget } from '../http/request-target.ts';
+import { timeLimit } from '../time/time-limit.ts';
 import { WEB_SOCKET_OPTIONS } from '../upstream/web-socket.ts';
 import { ClientLeftError } from './client-left-error.ts';
 import { type RespondOptions, respond } from './respond.ts';
@@ -35,14 +36,20 @@ export const readUpgrade = (headers: Record<string, string>): Upgrade => {
   return { protocols: [...new Set(offered.filter((one) => !one.startsWith(KEY_PROTOCOL)))] };
 };
 
+/** RFC 9110 5.6.2; what else is offered could be passed on to nobody. */
+const isToken = (protocol: string) => /^[\w!#$%&'*+.^`|~-]+$/.test(protocol);
+
 /** @throws {GatewayError} when it is no handshake (RFC 6455 4.2.1): a worker would be asked for nothing. */
-const checkHandshake = ({ headers }: IncomingMessage): void => {
+const checkHandshake = ({ headers, httpVersionMinor }: IncomingMessage, { upgrade }: GatewayRequest): void => {
+  if (httpVersionMinor === 0) throw new InvalidRequestError('A WebSocket begins with HTTP/1.1.');
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? ''))
     throw new InvalidRequestError('Sec-WebSocket-Key is missing, or none.');
   if (headers['sec-websocket-version'] !== '13')
     throw new GatewayError(426, 'upgrade_required', 'This gateway speaks version 13 of WebSocket.', {
       headers: { 'sec-websocket-version': '13' },
     });
+  if (!upgrade?.protocols.every(isToken))
+    throw new InvalidRequestError('Sec-WebSocket-Protocol names something that can be no protocol.');
 };
 
 /** Resolves with what the request comes to, and hears of a client that leaves meanwhile. */
@@ -57,6 +64,9 @@ const untilAnswered = async (socket: Duplex, { deadline }: GatewayRequest, reply
     socket.off('readable', looked).off('end', left).off('close', left);
   }
 };
+
+/** How long a client that was refused may take to close its side. */
+const CLOSE_MS = 2000;
 
 export interface UpgradeOptions extends RespondOptions {
   /** `GATEWAY_IDLE_TIMEOUT_SECONDS`, in milliseconds. */
@@ -83,14 +93,16 @@ export const createUpgrades = (options: UpgradeOptions) => {
     response.shouldKeepAlive = false;
     response.assignSocket(message.socket);
     await respond(message, response, request, { ...options, run: async () => reply, isLast: () => true });
-    socket.end();
+    // Nobody else watches a connection that was handed over, and a client might never close its side.
+    const release = timeLimit(CLOSE_MS, () => socket.destroy());
+    socket.once('close', release).resume().end();
   };
 
   /** Serves one handshake and the session that it opens. Resolves at its end. */
   return async (message: IncomingMessage, socket: Duplex, early: Buffer, request: GatewayRequest): Promise<void> => {
     socket.on('error', () => {});
     const asked = async () => {
-      checkHandshake(message);
+      checkHandshake(message, request);
       return run(request);
     };
     const reply = await untilAnswered(
@@ -123,7 +135,10 @@ export const createUpgrades = (options: UpgradeOptions) => {
       socket.once('close', gone);
       server.handleUpgrade(message, socket, early, (client) => {
         socket.off('close', gone);
-        resolve(pairWebSockets(client, opened.socket, { idleMs, signal }));
+        const sent = (bytes: number) => {
+          if (request.record) request.record.bytes += bytes;
+        };
+        resolve(pairWebSockets(client, opened.socket, { idleMs, signal, sent }));
       });
     });
     await over(ending);

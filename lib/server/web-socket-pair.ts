@@ -9,6 +9,8 @@ export interface PairOptions {
   readonly idleMs: number;
   /** Ends the session. */
   readonly signal: AbortSignal;
+  /** Told the bytes of each message to the client. */
+  readonly sent: (bytes: number) => void;
 }
 
 /** Bytes that may wait for one side before the other is no longer read. */
@@ -29,7 +31,7 @@ interface Side {
 }
 
 /** Passes messages, pings and pongs on, and reads no faster than they are taken. */
-const pass = (from: WebSocket, to: WebSocket, heard: () => void) => {
+const pass = (from: WebSocket, to: WebSocket, heard: (bytes: number) => void) => {
   const taken = () => {
     if (from.isPaused && to.bufferedAmount <= HIGH_WATER / 2) from.resume();
   };
@@ -37,15 +39,15 @@ const pass = (from: WebSocket, to: WebSocket, heard: () => void) => {
     if (to.bufferedAmount > HIGH_WATER) from.pause();
   };
   const isOpen = () => to.readyState === to.OPEN;
-  from.on('message', (data, binary) => {
-    heard();
+  from.on('message', (data: Buffer, binary) => {
+    heard(data.length);
     if (!isOpen()) return;
     to.send(data, { binary }, taken);
     pushed();
   });
   for (const kind of ['ping', 'pong'] as const) {
     from.on(kind, (data) => {
-      heard();
+      heard(0);
       if (!isOpen()) return;
       to[kind](data, undefined, taken);
       pushed();
@@ -57,7 +59,7 @@ const pass = (from: WebSocket, to: WebSocket, heard: () => void) => {
 export const pairWebSockets = (
   client: WebSocket,
   worker: WebSocket,
-  { idleMs, signal }: PairOptions,
+  { idleMs, signal, sent }: PairOptions,
 ): Promise<SessionEnding> =>
   new Promise((resolve) => {
     let ending: SessionEnding | undefined;
@@ -110,7 +112,10 @@ export const pairWebSockets = (
     follow({ socket: worker, lost: { code: INTERNAL_ERROR, reason: 'The worker was lost.' }, ending: 'cut' }, client);
     follow({ socket: client, lost: { code: GOING_AWAY, reason: 'The client was lost.' }, ending: 'client' }, worker);
     pass(client, worker, heard);
-    pass(worker, client, heard);
+    pass(worker, client, (bytes) => {
+      heard();
+      sent(bytes);
+    });
     if (signal.aborted) stop();
     worker.resume();
   });

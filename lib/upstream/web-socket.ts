@@ -1,8 +1,10 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { WebSocket } from 'ws';
+import { InvalidRequestError } from '../errors.ts';
 import { timeLimit } from '../time/time-limit.ts';
 import { addressOf } from './address.ts';
+import { decoded } from './content-coding.ts';
 import type { UpstreamRequest, UpstreamResponse } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
 import { isAcceptable } from './response.ts';
@@ -39,9 +41,18 @@ export interface Handshaken {
 const withoutHandshake = (headers: UpstreamRequest['headers']) =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('sec-websocket-')));
 
+/** @throws {InvalidRequestError} where a handshake cannot say what the client wants said. */
+const handshake = (...[url, protocols, options]: ConstructorParameters<typeof WebSocket>): WebSocket => {
+  try {
+    return new WebSocket(url, protocols, options);
+  } catch (cause) {
+    throw new InvalidRequestError('A WebSocket cannot be asked for in these words.', { cause });
+  }
+};
+
 /**
  * Opens a WebSocket to a worker.
- * @throws {ExchangeError} when it gave no answer.
+ * @throws {ExchangeError} when it gave no answer, {InvalidRequestError} when no worker could be asked.
  */
 export const openWebSocket = (
   { worker, path, headers, signal }: Pick<UpstreamRequest, 'worker' | 'path' | 'headers' | 'signal'>,
@@ -52,6 +63,20 @@ export const openWebSocket = (
     const host = hostname.includes(':') ? `[${hostname}]` : hostname;
     const url = `${isSecure ? 'wss' : 'ws'}://${host}${port && `:${port}`}${base}${path}`;
     let isSent = false;
+    const socket = handshake(url, [...protocols], {
+      ...WEB_SOCKET_OPTIONS,
+      headers: withoutHandshake(headers),
+      finishRequest(request: ClientRequest) {
+        request.once('socket', (connection) => {
+          const connected = () => {
+            isSent = true;
+          };
+          if (connection.connecting) connection.once(isSecure ? 'secureConnect' : 'connect', connected);
+          else connected();
+        });
+        request.end();
+      },
+    });
     let isOver = false;
     const over = () => {
       isOver = true;
@@ -67,20 +92,6 @@ export const openWebSocket = (
     const stop = () => fail('aborted', signal.reason);
     const release = timeLimit(connectTimeoutMs, () => {
       if (!isSent) fail('unreachable');
-    });
-    const socket = new WebSocket(url, [...protocols], {
-      ...WEB_SOCKET_OPTIONS,
-      headers: withoutHandshake(headers),
-      finishRequest(request: ClientRequest) {
-        request.once('socket', (connection) => {
-          const connected = () => {
-            isSent = true;
-          };
-          if (connection.connecting) connection.once(isSecure ? 'secureConnect' : 'connect', connected);
-          else connected();
-        });
-        request.end();
-      },
     });
     // Stays for the socket's life: unheard, an error would end the process.
     socket.on('error', (error) => fail(isSent ? 'reset' : 'unreachable', error));
@@ -104,14 +115,15 @@ export const openWebSocket = (
       resolve({ response: { status: 101, headers: answered, body: Readable.from([]), discard }, socket, protocol });
     });
     socket.once('unexpected-response', (_request: ClientRequest, response: IncomingMessage) => {
-      if (!isAcceptable(response)) return fail('reset');
+      // Neither a session nor why there is none: a page, or a way to another place.
+      const isRefusal = (response.statusCode ?? 0) >= 400;
+      if (!isRefusal || !isAcceptable(response)) return fail('reset');
       if (isOver) return void response.destroy();
       over();
       resolve({
         response: {
           status: response.statusCode ?? 502,
-          headers: response.headers,
-          body: response,
+          ...decoded(response),
           discard: () => void response.destroy(),
         },
       });

@@ -23,8 +23,10 @@ const open: (() => unknown)[] = [];
 const start = (
   env: Readonly<Record<string, string>>,
   workers: readonly (readonly [string, RealtimeWorker, string])[],
+  onLog?: (line: string) => void,
 ): Promise<Container> =>
   startContainer({
+    ...(onLog && { onLog }),
     env: {
       LOCALAI_EXPOSE_NODE_HEADER: 'true',
       LOCALAI_API_KEY: 'sk-test',
@@ -112,6 +114,8 @@ const last = (worker: RealtimeWorker) => {
   if (!handshake) throw new Error('no handshake');
   return handshake;
 };
+/** Of a handshake. */
+const whole = 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-version: 13';
 const onAlpha = { query: 'model=node-alpha-model' };
 const onBeta = { query: 'model=node-beta-model' };
 
@@ -168,6 +172,12 @@ describe('a handshake', () => {
       'invalid_api_key',
     ],
     ['an unknown model', { query: 'model=nobody' }, 404, 'model_not_found'],
+    [
+      'a page of another place that brings its visitor’s cookie',
+      { headers: { origin: 'https://evil.example', cookie: 'token=sk-test' } },
+      403,
+      'forbidden',
+    ],
   ])('%s is an HTTP error in the dialect', async (_, wanted, status, code) => {
     const before = alpha.handshakes.length + beta.handshakes.length;
     const answer = await refused(wanted as Wanted);
@@ -180,21 +190,44 @@ describe('a handshake', () => {
   test.each([
     ['no Sec-WebSocket-Key', 'sec-websocket-version: 13', 400],
     ['another version', 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-version: 8', 426],
-  ])('%s is refused before any worker is asked', async (_, headers, status) => {
+    ['HTTP/1.0', whole, 400, '1.0'],
+    // `ws` throws at such a one, and what is thrown there had ended the process.
+    ['a subprotocol that can be none', `${whole}\r\nsec-websocket-protocol: a b`, 400],
+  ])('%s is refused before any worker is asked', async (_, headers, status, version = '1.1') => {
     const before = alpha.handshakes.length + beta.handshakes.length;
     const client = await dial(Number(new URL(container.origin).port));
     client.say(
-      `GET /v1/realtime?model=${model} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-test\r\nconnection: upgrade\r\nupgrade: websocket\r\n${headers}\r\n\r\n`,
+      `GET /v1/realtime?model=${model} HTTP/${version}\r\nhost: x\r\nauthorization: Bearer sk-test\r\nconnection: upgrade\r\nupgrade: websocket\r\n${headers}\r\n\r\n`,
     );
     expect(await client.closed).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*"error"`));
     expect(alpha.handshakes.length + beta.handshakes.length).toBe(before);
   });
 
-  test('without one, and for its further paths: 501 that says why', async () => {
-    for (const path of ['/v1/realtime', '/v1/realtime/sessions']) {
+  test('without one, and for its further paths: 501 that says what to do', async () => {
+    for (const [path, said] of [
+      ['/v1/realtime', 'WebSocket'],
+      ['/v1/realtime/', 'WebSocket'],
+      ['/v1/realtime/sessions', 'client secrets'],
+    ] as const) {
       const answer = await fetchAll(container.origin + path, { headers: authorization });
-      expect([answer.status, answer.text]).toEqual([501, expect.stringContaining('WebSocket')]);
+      expect([answer.status, answer.text]).toEqual([501, expect.stringContaining(said)]);
+      expect(answer.text).not.toContain('Lambda');
     }
+  });
+
+  test('that was refused leaves nothing behind where the client does not close its side', async () => {
+    const client = connect({ port: Number(new URL(container.origin).port), host: '127.0.0.1', allowHalfOpen: true });
+    open.push(() => client.destroy());
+    const gone = new Promise<void>((resolve) => client.once('close', () => resolve()));
+    client.on('error', () => {}).resume();
+    client.write(
+      `GET /v1/realtime?model=nobody HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-test\r\nconnection: upgrade\r\nupgrade: websocket\r\n${whole}\r\n\r\n`,
+    );
+    await once(client, 'end');
+    // Told of the end only when it writes.
+    const writing = setInterval(() => client.write('x'), 200);
+    open.push(() => clearInterval(writing));
+    await gone;
   });
 
   test('another protocol that a client would rather speak is not taken up', async () => {
@@ -216,6 +249,9 @@ describe('workers that fail before the 101', () => {
     ['is full', { status: 503 }],
     ['fails', { status: 500 }],
     ['says nothing', 'silence'],
+    ['has lost the model', { status: 404 }],
+    ['shows a page', { status: 200, body: '{}' }],
+    ['has not read the key', 'impostor'],
   ])('one that %s: another one serves, and is named', async (_, refusal) => {
     // A container of its own: who failed is out for a while.
     await using own = await start({ GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: '0.3' }, fleet());
@@ -227,6 +263,7 @@ describe('workers that fail before the 101', () => {
   test.each<[string, Parameters<RealtimeWorker['refuse']>[0], number, object]>([
     ['resets', 'reset', 502, { code: 'upstream_error' }],
     ['says nothing', 'silence', 504, { code: 'timeout' }],
+    ['shows a page', { status: 200, body: '{}' }, 502, { code: 'upstream_error' }],
     ['refuses in JSON', { status: 403, body: '{"error":{"message":"own words"}}' }, 403, { message: 'own words' }],
   ])('one that %s, and no other: an HTTP error that names it', async (_, refusal, status, error) => {
     await using own = await start({ GATEWAY_FIRST_BYTE_TIMEOUT_SECONDS: '0.3' }, [fleet()[0]]);
@@ -359,6 +396,21 @@ describe('a session', () => {
       expect(socket.readyState).toBe(WebSocket.OPEN);
     }
     await Promise.all([closed, heard]);
+  });
+
+  test('leaves a line in the log, with its bytes and how it ended', async () => {
+    const lines: string[] = [];
+    await using own = await start({}, [fleet()[0]], (line) => lines.push(line));
+    const { socket, messages, closed } = await enter({ to: own });
+    socket.send('x'.repeat(1000));
+    expect(await until(() => messages.length === 2)).toBe(true);
+    socket.close(1000);
+    await closed;
+    expect(await until(() => lines.some((line) => line.includes('"event":"request"')))).toBe(true);
+    const bytes = messages.reduce((sum, { data }) => sum + data.length, 0);
+    expect(lines.filter((line) => line.includes('"event":"request"')).map((line) => JSON.parse(line))).toMatchObject([
+      { operation: 'realtime', status: 101, node_id: 'node-alpha', attempts: 1, bytes, ending: 'complete' },
+    ]);
   });
 
   test('200 at once, each with its own', async () => {

@@ -13,8 +13,12 @@ export interface RecordedHandshake {
   readonly closed: Promise<number>;
 }
 
-/** Instead of a session: a raw HTTP answer, a reset, or nothing. */
-export type Refusal = { readonly status: number; readonly body?: string } | 'reset' | 'silence';
+/** Instead of a session: a raw HTTP answer, one that only looks like a session's, a reset, or nothing. */
+export type Refusal = { readonly status: number; readonly body?: string } | 'impostor' | 'reset' | 'silence';
+
+/** The worker has not read the key that it was sent (RFC 6455 4.2.2). */
+const IMPOSTOR =
+  'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: x\r\n\r\n';
 
 export interface RealtimeWorker extends AsyncDisposable {
   readonly url: string;
@@ -95,6 +99,7 @@ export const startRealtimeWorker = async ({
     socket.resume().once('end', () => socket.destroy());
     if (refusal === 'reset') return void socket.destroy();
     if (refusal === 'silence') return;
+    if (refusal === 'impostor') return void socket.write(IMPOSTOR);
     const { status, body = '' } = refusal;
     const type = body.startsWith('{') ? 'application/json' : 'text/plain';
     socket.end(
