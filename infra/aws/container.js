@@ -14,7 +14,7 @@ const REGISTRAR = ['RegistrarEventsRuleSchedule1', 'RegistrarLambdaPermissionEve
 /** @param {Options} options */
 const service = (options) => ({
   Type: 'AWS::ECS::Service',
-  DependsOn: ['LoadBalancerListener', 'ContainerIngress', ...REGISTRAR, ...waysOfFargate(options)],
+  DependsOn: [frontOf(options).listener, 'ContainerIngress', ...REGISTRAR, ...waysOfFargate(options)],
   // For `task-count.js`: once it is there, load says how many.
   Metadata: { TasksOnceItIsThere: 'as they are' },
   Properties: {

@@ -104,7 +104,7 @@ export const dashboard = ({ name: stack, door }, namespace, logNamespace) => {
     ),
     logs(
       'How responses ended',
-      'filter event = "request" | stats count() as requests by family, status, ending | sort requests desc',
+      'filter event = "request" and coalesce(operation, "") not in ["healthz", "readyz"] | stats count() as requests by family, status, ending | sort requests desc',
       'table',
       groups,
     ),

@@ -97,7 +97,7 @@ describe('a task', () => {
 
   test('starts when the registrar runs and everything it calls can be reached', () => {
     expect(template.Resources.ContainerService?.DependsOn).toEqual(
-      expect.arrayContaining(['LoadBalancerListener', 'ContainerIngress', 'RegistrarEventsRuleSchedule1']),
+      expect.arrayContaining(['HttpListener', 'ContainerIngress', 'RegistrarEventsRuleSchedule1']),
     );
     const endpoints = idsOf(template, 'AWS::EC2::VPCEndpoint');
     expect(endpoints).toEqual([
@@ -145,7 +145,7 @@ describe('who gets in', () => {
   test('CloudFront through a VPC origin, with the secret; nobody else into the load balancer', () => {
     expect(properties(template, 'LoadBalancer')).toHaveProperty('Scheme', 'internal');
     expect(ingress(template, 'LoadBalancerSecurityGroup')).toEqual([
-      { IpProtocol: 'tcp', FromPort: 80, ToPort: 80, SourcePrefixListId: 'pl-3b927c52', Description: 'CloudFront' },
+      { IpProtocol: 'tcp', FromPort: 80, ToPort: 443, SourcePrefixListId: 'pl-3b927c52', Description: 'CloudFront' },
     ]);
     const { DistributionConfig } = properties(template, 'Distribution') as never as {
       DistributionConfig: { Origins: object[]; CacheBehaviors: object[] };
@@ -173,14 +173,18 @@ describe('who gets in', () => {
     expect(ingress(template, 'FargateEndpointsSecurityGroup')).toHaveLength(4);
   });
 
-  test('with a certificate: TLS, the name it is for, and a VPC origin of its own, since none can be changed', async () => {
+  test('with a certificate: TLS, the name it is for, and listener and VPC origin of its own, beside which the old ones stay until CloudFront has moved', async () => {
     const secured = await resourcesOf(withCertificate(everything));
-    expect(properties(secured, 'LoadBalancerListener')).toMatchObject({
+    expect(properties(secured, 'HttpsListener')).toMatchObject({
       Protocol: 'HTTPS',
       Port: 443,
       Certificates: [{ CertificateArn: expect.stringContaining(':certificate/') }],
     });
-    expect(ingress(secured, 'LoadBalancerSecurityGroup')).toMatchObject([{ FromPort: 443, ToPort: 443 }]);
+    // One change after another would be a while without a door.
+    for (const id of ['LoadBalancer', 'LoadBalancerSecurityGroup', 'TargetGroup']) {
+      expect(properties(secured, id)).toEqual(properties(template, id));
+    }
+    expect(secured.Resources).not.toHaveProperty('HttpListener');
     expect(idsOf(secured, 'AWS::CloudFront::VpcOrigin')).toEqual(['HttpsVpcOrigin']);
     expect(properties(secured, 'HttpsVpcOrigin')).toHaveProperty(
       'VpcOriginEndpointConfig.OriginProtocolPolicy',
@@ -192,8 +196,8 @@ describe('who gets in', () => {
   test('with edge=off: the callers that were named, over TLS, and nothing of CloudFront', async () => {
     const alone = await resourcesOf(insideParams);
     expect(ingress(alone, 'LoadBalancerSecurityGroup')).toMatchObject([
-      { FromPort: 443, SourceSecurityGroupId: 'sg-0fedcba9876543210' },
-      { FromPort: 443, CidrIp: '10.0.0.0/8' },
+      { ToPort: 443, SourceSecurityGroupId: 'sg-0fedcba9876543210' },
+      { ToPort: 443, CidrIp: '10.0.0.0/8' },
     ]);
     expect(JSON.stringify(alone)).not.toMatch(/CloudFront|EDGE_SECRET/);
     expect(alone.Outputs?.GatewayUrl?.Value).toBe('https://llm.internal.example.org');

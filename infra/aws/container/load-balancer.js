@@ -7,16 +7,20 @@ import { DEREGISTRATION_SECONDS, IDLE_SECONDS } from './times.js';
 /** @param {Record<string, string | number | boolean>} values */
 const attributes = (values) => Object.entries(values).map(([Key, value]) => ({ Key, Value: String(value) }));
 
-/** TLS as far as here, where there is a certificate. @param {Options} options */
+/**
+ * TLS as far as here, where there is a certificate. What listens is another resource than without: when a stack gets one,
+ * the old listener is there until CloudFront has moved to the new one.
+ * @param {Options} options
+ */
 export const frontOf = ({ containerCertificateArn }) =>
   containerCertificateArn
-    ? /** @type {const} */ ({ scheme: 'https', port: 443 })
-    : /** @type {const} */ ({ scheme: 'http', port: 80 });
+    ? /** @type {const} */ ({ scheme: 'https', port: 443, listener: 'HttpsListener' })
+    : /** @type {const} */ ({ scheme: 'http', port: 80, listener: 'HttpListener' });
 
 /**
  * Who may come in. From CloudFront it is the managed list of its addresses, which no public client can reach this group
  * with: the load balancer has private addresses only, and to them leads nothing but a VPC origin of this account. A list
- * counts as 55 of a group's 60 rules, so there is one of it.
+ * counts as 55 of a group's 60 rules, so one is for both ports, of which one listens.
  * @param {Options} options
  */
 const callersOf = ({ edge, cloudFrontPrefixListId, containerCallers }) =>
@@ -28,44 +32,41 @@ const callersOf = ({ edge, cloudFrontPrefixListId, containerCallers }) =>
       }));
 
 /** @param {Options} options */
-const securityGroups = (options) => {
-  const { port } = frontOf(options);
-  return {
-    LoadBalancerSecurityGroup: {
-      Type: 'AWS::EC2::SecurityGroup',
-      Properties: {
-        GroupDescription: 'Load balancer of the gateway: its callers in, its tasks out',
-        VpcId: options.vpcId,
-        SecurityGroupIngress: callersOf(options).map((caller) => ({
-          IpProtocol: 'tcp',
-          FromPort: port,
-          ToPort: port,
-          ...caller,
-        })),
-        SecurityGroupEgress: [
-          {
-            IpProtocol: 'tcp',
-            FromPort: CONTAINER_PORT,
-            ToPort: CONTAINER_PORT,
-            DestinationSecurityGroupId: att('FunctionsSecurityGroup', 'GroupId'),
-            Description: 'Tasks',
-          },
-        ],
-      },
-    },
-    ContainerIngress: {
-      Type: 'AWS::EC2::SecurityGroupIngress',
-      Properties: {
+const securityGroups = (options) => ({
+  LoadBalancerSecurityGroup: {
+    Type: 'AWS::EC2::SecurityGroup',
+    Properties: {
+      GroupDescription: 'Load balancer of the gateway: its callers in, its tasks out',
+      VpcId: options.vpcId,
+      SecurityGroupIngress: callersOf(options).map((caller) => ({
         IpProtocol: 'tcp',
-        FromPort: CONTAINER_PORT,
-        ToPort: CONTAINER_PORT,
-        GroupId: att('FunctionsSecurityGroup', 'GroupId'),
-        SourceSecurityGroupId: att('LoadBalancerSecurityGroup', 'GroupId'),
-        Description: 'Load balancer',
-      },
+        FromPort: 80,
+        ToPort: 443,
+        ...caller,
+      })),
+      SecurityGroupEgress: [
+        {
+          IpProtocol: 'tcp',
+          FromPort: CONTAINER_PORT,
+          ToPort: CONTAINER_PORT,
+          DestinationSecurityGroupId: att('FunctionsSecurityGroup', 'GroupId'),
+          Description: 'Tasks',
+        },
+      ],
     },
-  };
-};
+  },
+  ContainerIngress: {
+    Type: 'AWS::EC2::SecurityGroupIngress',
+    Properties: {
+      IpProtocol: 'tcp',
+      FromPort: CONTAINER_PORT,
+      ToPort: CONTAINER_PORT,
+      GroupId: att('FunctionsSecurityGroup', 'GroupId'),
+      SourceSecurityGroupId: att('LoadBalancerSecurityGroup', 'GroupId'),
+      Description: 'Load balancer',
+    },
+  },
+});
 
 /**
  * A private load balancer in front of the tasks.
@@ -75,7 +76,7 @@ const securityGroups = (options) => {
  */
 export const loadBalancer = (options) => {
   const { vpcId, subnetIds, containerCertificateArn } = options;
-  const { scheme, port } = frontOf(options);
+  const { scheme, port, listener } = frontOf(options);
   return {
     ...securityGroups(options),
     LoadBalancer: {
@@ -95,7 +96,7 @@ export const loadBalancer = (options) => {
         }),
       },
     },
-    LoadBalancerListener: {
+    [listener]: {
       Type: 'AWS::ElasticLoadBalancingV2::Listener',
       Properties: {
         LoadBalancerArn: ref('LoadBalancer'),

@@ -15,12 +15,12 @@ const idOf = (options) => (frontOf(options).scheme === 'https' ? 'HttpsVpcOrigin
  * @param {Options} options
  */
 export const vpcOrigin = (options) => {
-  const { scheme } = frontOf(options);
+  const { scheme, listener } = frontOf(options);
   return {
     [idOf(options)]: {
       Type: 'AWS::CloudFront::VpcOrigin',
       // It wants one that is at work.
-      DependsOn: ['LoadBalancerListener'],
+      DependsOn: [listener],
       Properties: {
         VpcOriginEndpointConfig: {
           Name: `${options.name}-${scheme}`,
