@@ -3,7 +3,8 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import type { Context } from 'aws-lambda';
 import { ConfigError, readConfig } from '../lib/config.ts';
 import { oneOff } from '../lib/registrar/one-off.ts';
-import { createRegistrar, type Report, type TaskEvent } from '../lib/registrar/registrar.ts';
+import { createRegistrar, type TaskEvent } from '../lib/registrar/registrar.ts';
+import type { Report } from '../lib/registrar/report.ts';
 import { createAsk } from '../lib/upstream/ask.ts';
 import { createUpstream } from '../lib/upstream/client.ts';
 

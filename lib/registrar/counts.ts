@@ -1,5 +1,5 @@
 import { DescribeServicesCommand, type ECSClient, type Service, UpdateServiceCommand } from '@aws-sdk/client-ecs';
-import type { Look } from './scaling.ts';
+import type { Look } from './service-look.ts';
 
 /** `DescribeServices` takes so many. */
 const SERVICES_PER_CALL = 10;

@@ -1,7 +1,12 @@
+import { type Fleet, shardCount } from '../discovery/fleet.ts';
+import type { log as Log } from '../telemetry/log.ts';
 import type { ListedModel, Worker } from '../worker.ts';
 
 /** Whoever has models: workers and services. */
 type Listing = Pick<Worker, 'models' | 'about'>;
+
+/** What can be written in half a minute, at three parameters a second, with some to spare. */
+const SHARDS_PER_RUN = 60;
 
 /** Bytes of JSON that one worker's models may take, tried in this order until the whole fleet can be written. */
 const capsInBytes = [24_576, 6_144, 1_536] as const;
@@ -46,7 +51,7 @@ const capped = <T extends Listing>(worker: T, cap: number): T => {
  * for all. Workers with lists of usual length stay as they are.
  * @param isWritable whether so many workers with so much to say can be written.
  */
-export const fitted = <T extends Listing>(
+const fitted = <T extends Listing>(
   workers: readonly T[],
   isWritable: (workers: readonly T[]) => boolean,
 ): readonly T[] => {
@@ -56,4 +61,18 @@ export const fitted = <T extends Listing>(
     if (isWritable(cut)) break;
   }
   return cut;
+};
+
+/** @returns the fleet as one run can write it; whose list was cut is told in the log. */
+export const shortened = ({ workers, services }: Fleet, log: typeof Log): Fleet => {
+  const known = fitted(services, (some) => shardCount([], some) <= SHARDS_PER_RUN / 2);
+  const cut = fitted(workers, (some) => shardCount(some, known) <= SHARDS_PER_RUN);
+  const lists = cut.flatMap((worker, at) => {
+    const { models } = workers[at] ?? {};
+    return models && worker.models !== models
+      ? [{ worker: worker.id, service: worker.service, models: models.length }]
+      : [];
+  });
+  for (const list of lists) log('warn', 'model_list_cut', list);
+  return { workers: cut, services: known };
 };

@@ -1,10 +1,13 @@
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { Clock } from '../time/clock.ts';
 import { setCount } from './counts.ts';
+import { hasServed, isBusy } from './idleness.ts';
+import type { ScaleRecord } from './scale-record.ts';
 import type { ScaleStore } from './scale-store.ts';
 import type { ScaledRoster } from './scaled-roster.ts';
 import type { ReadWorks } from './scaled-work.ts';
-import { type Decision, decide, hasServed, isBusy, type Look, type ScaleRecord, type SeenWorker } from './scaling.ts';
+import { type Decision, decide } from './scaling.ts';
+import type { Look, SeenWorker } from './service-look.ts';
 
 export interface PutToSleepOptions {
   readonly ecs: ECSClient;

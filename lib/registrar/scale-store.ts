@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { readWish } from '../discovery/wish-time.ts';
 import { readJson } from '../json.ts';
 import type { log as Log } from '../telemetry/log.ts';
-import type { ScaleRecord } from './scaling.ts';
+import type { ScaleRecord } from './scale-record.ts';
 
 /** One `GetParameters` takes ten names. */
 const NAMES_PER_CALL = 10;

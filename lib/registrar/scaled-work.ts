@@ -4,7 +4,7 @@ import type { Clock } from '../time/clock.ts';
 import { mapParallel } from './parallel.ts';
 import type { Kept } from './scale-store.ts';
 import type { ScaledRoster } from './scaled-roster.ts';
-import type { Look, SeenWorker } from './scaling.ts';
+import type { Look, SeenWorker } from './service-look.ts';
 import type { ScaledEcsService } from './services.ts';
 import type { SeenWork, WorkReader } from './work.ts';
 

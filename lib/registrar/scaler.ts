@@ -12,7 +12,8 @@ import { createPutToSleep } from './put-to-sleep.ts';
 import type { Kept, ScaleStore } from './scale-store.ts';
 import type { ScaledRoster } from './scaled-roster.ts';
 import { createScaledWork, isUp, short } from './scaled-work.ts';
-import { decide, type Look } from './scaling.ts';
+import { decide } from './scaling.ts';
+import type { Look } from './service-look.ts';
 import { shownService } from './shown-service.ts';
 import type { WorkReader } from './work.ts';
 

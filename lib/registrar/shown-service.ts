@@ -1,8 +1,8 @@
 import type { FleetWorker } from '../discovery/fleet.ts';
 import type { ScaledService } from '../discovery/scaled-service.ts';
 import type { ListedModel } from '../worker.ts';
+import { type ScaleRecord, typicalWake } from './scale-record.ts';
 import type { ScaledRoster } from './scaled-roster.ts';
-import { type ScaleRecord, typicalWake } from './scaling.ts';
 
 const learned = (workers: readonly FleetWorker[]) => {
   const models = new Set(workers.flatMap((worker) => worker.models ?? []));

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { POINTER_NAME } from '../../lib/discovery/fleet.ts';
 import { createSsmSource } from '../../lib/discovery/ssm.ts';
-import type { Report } from '../../lib/registrar/registrar.ts';
+import type { Report } from '../../lib/registrar/report.ts';
 import { ecsTask, type TaskOptions, type WireTask } from '../support/aws/container-service.ts';
 import type { Fault } from '../support/aws/fault.ts';
 import { type Aws, startAws } from '../support/aws.ts';

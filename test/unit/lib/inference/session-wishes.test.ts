@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import type { ScaledService } from '../../../../lib/discovery/scaled-service.ts';
 import { createWishes } from '../../../../lib/discovery/wishes.ts';
 import { wishForSession } from '../../../../lib/inference/session-wishes.ts';
-import { decide, type ScaleRecord } from '../../../../lib/registrar/scaling.ts';
+import type { ScaleRecord } from '../../../../lib/registrar/scale-record.ts';
+import { decide } from '../../../../lib/registrar/scaling.ts';
 import { createFakeClock, type FakeClock } from '../time/fake-clock.ts';
 
 /** docs/contract.md 11 and 12: a session keeps its service awake, whatever the engine counts of it. */

@@ -1,14 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  decide,
-  firstRecord,
-  type Look,
-  type ScaleLimits,
-  type ScaleRecord,
-  type SeenWorker,
-  typicalWake,
-} from '../../../../lib/registrar/scaling.ts';
+import { firstRecord, type ScaleRecord, typicalWake } from '../../../../lib/registrar/scale-record.ts';
+import { decide, type ScaleLimits } from '../../../../lib/registrar/scaling.ts';
+import type { Look, SeenWorker } from '../../../../lib/registrar/service-look.ts';
 import type { SeenWork } from '../../../../lib/registrar/work.ts';
 
 /** CONTRACT.md section 11: when a service sleeps, wakes, grows and gives up. */
