@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as bundle, stop } from 'esbuild';
@@ -18,6 +18,16 @@ const writeIfChanged = async (path, contents) => {
   const temporary = `${path}.${process.pid}`;
   await writeFile(temporary, wanted);
   await rename(temporary, path);
+};
+
+/**
+ * What an earlier build left and this one does not make would be deployed with the rest.
+ * @param {string} folder
+ * @param {ReadonlySet<string>} made
+ */
+const removeOthers = async (folder, made) => {
+  const others = (await readdir(folder)).filter((file) => /\.cjs(\.map)?$/.test(file) && !made.has(join(folder, file)));
+  await Promise.all(others.map((file) => rm(join(folder, file), { force: true })));
 };
 
 /** @param {string} source @returns {Promise<string[]>} the functions' names: one file of the folder is one function */
@@ -114,6 +124,8 @@ export const build = async ({
   await stop();
   const files = [...bundles.outputFiles, ...late.outputFiles];
   await Promise.all(files.map((file) => writeIfChanged(file.path, file.contents)));
+  const made = new Set(files.map(({ path }) => path));
+  await Promise.all(names.map((name) => removeOthers(join(outdir, name), made)));
   const meta = {
     inputs: { ...bundles.metafile.inputs, ...late.metafile.inputs },
     outputs: { ...outputs, ...late.metafile.outputs },

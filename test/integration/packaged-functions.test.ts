@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -19,33 +19,14 @@ const model = 'test-model';
 const functions = readFunctions(new URL('../../serverless.yml', import.meta.url).pathname);
 const served = functions.filter(({ name }) => name !== 'registrar' && name !== 'nodes');
 
-/** Of functions whose clients speak a dialect that some engines lack. */
-const translations: Readonly<Record<string, readonly string[]>> = {
-  openai: ['carry.cjs', 'responses-chat.cjs'],
-  anthropic: ['anthropic-chat.cjs', 'anthropic-tokenize.cjs', 'carry.cjs'],
-  ollama: ['carry.cjs', 'ollama-chat.cjs', 'ollama-embeddings.cjs'],
-};
+/** What a first request may load beside the bundle: settings in SSM are asked for with a signature. */
+const SIGNING = 'aws4.cjs';
 
-/** What every function in front of workers may need once. */
-const seldom = [
-  // To sign;
-  'aws4.cjs',
-  // to make events of an answer that came whole;
-  'completion-events.cjs',
-  'message-events.cjs',
-  'response-events.cjs',
-  // to list models;
-  'model-entries.cjs',
-  'ollama-loaded.cjs',
-  'ollama-models.cjs',
-  // to read what the REST API sends;
-  'rest-payload.cjs',
-  // where services sleep.
-  'load-status.cjs',
-  'service-answers.cjs',
-  'waking.cjs',
-  'wishes.cjs',
-];
+/** @returns the files that a bundle in this folder imports when it needs them. */
+const onDemandIn = (folder: string): string[] => {
+  const bundle = readFileSync(join(folder, 'index.cjs'), 'utf8');
+  return [...new Set([...bundle.matchAll(/\bimport\("\.\/([^"]+)"\)/g)].map(([, file = '']) => file))];
+};
 
 let made: Package;
 /** What `serverless deploy` would upload: each zip unpacked into a folder of its own, far from any `node_modules`. */
@@ -87,7 +68,9 @@ test.each(functions)('$name is a Node 24 function on arm64', ({ name, timeoutSec
 test.each(functions.map(({ name }) => name))(
   '%s: its bundle, what it loads on demand, source maps, no more',
   (name) => {
-    const onDemand = name === 'registrar' ? [] : [...seldom, ...(translations[name] ?? [])];
+    const folder = join(root, name, 'dist', name);
+    const onDemand = onDemandIn(folder);
+    expect(onDemand.length > 0).toBe(name !== 'registrar');
     const bundles = ['index.cjs', ...onDemand].map((file) => `dist/${name}/${file}`);
     expect(files.get(name)?.sort()).toEqual(bundles.flatMap((file) => [file, `${file}.map`]).sort());
     const map = JSON.parse(readFileSync(join(root, name, `dist/${name}/index.cjs.map`), 'utf8')) as {
@@ -105,6 +88,14 @@ needs('aws-lambda-ric')('the packages under the real runtime client', () => {
 
   beforeAll(async () => {
     [worker, aws] = await Promise.all([startWorker({ name: 'w', models: [model] }), startAws()]);
+    // Whatever is loaded on demand says so from here on.
+    for (const { name } of functions) {
+      const folder = join(root, name, 'dist', name);
+      for (const file of onDemandIn(folder)) {
+        const code = readFileSync(join(folder, file), 'utf8');
+        writeFileSync(join(folder, file), `console.log('loaded on demand: ${file}');${code}`);
+      }
+    }
     aws.ssm.put('/localai-gateway/dev/services/own', JSON.stringify({ workers: [{ id: 'node-w', url: worker.url }] }));
     aws.ssm.put('/localai-gateway/dev/runtime/expose-node-header', 'true');
     aws.ssm.put('/localai-gateway/dev/runtime/api-keys', 'caller', 'SecureString');
@@ -130,7 +121,7 @@ needs('aws-lambda-ric')('the packages under the real runtime client', () => {
     expect(aws.ssm.names()).toContain('/localai-gateway/dev/runtime/fleet/0');
   });
 
-  test.each(served.map(({ name }) => name))('%s serves a request from its package', async (name) => {
+  test.each(served.map(({ name }) => name))('%s serves a first request from its bundle alone', async (name) => {
     const operation = operations.find(({ family }) => family === name);
     if (!operation) throw new Error(`no operation of ${name}`);
     const [path = ''] = operation.paths;
@@ -146,6 +137,8 @@ needs('aws-lambda-ric')('the packages under the real runtime client', () => {
       node: 'node-w',
     });
     expect(reply.headAt - startedAt).toBeLessThan(10_000);
+    const loaded = logs.flatMap((line) => /^(\w+): .*loaded on demand: (\S+)/.exec(line)?.slice(1, 3).join('/') ?? []);
+    expect(loaded.filter((file) => file.startsWith(`${name}/`))).toEqual([`${name}/${SIGNING}`]);
   });
 
   test('nodes lists the worker to an admin', async () => {

@@ -44,6 +44,16 @@ it('builds only what is asked for, and leaves alone what did not change', async 
   expect((await stat(join(outdir(), 'one', 'index.cjs'))).ino).toBe(before.ino);
 });
 
+it('takes away what an earlier build has left of a function, and nothing else', async () => {
+  await build({ source: source(), outdir: outdir() });
+  for (const file of ['late.cjs', 'late.cjs.map', 'note.txt']) await writeFile(join(outdir(), 'one', file), '');
+  await writeFile(join(outdir(), 'two', 'late.cjs'), '');
+  await build({ functions: ['one'], source: source(), outdir: outdir() });
+  expect((await readdir(join(outdir(), 'one'))).sort()).toEqual(['index.cjs', 'index.cjs.map', 'note.txt']);
+  expect(await readdir(join(outdir(), 'two'))).toContain('late.cjs');
+  await rm(join(outdir(), 'one', 'note.txt'));
+});
+
 it('has no arrow functions, which V8 would compile at every cold start', async () => {
   const [built] = await build({ functions: ['one'], source: source(), outdir: outdir() });
   expect(await readFile(built?.file ?? '', 'utf8')).not.toContain('=>');
