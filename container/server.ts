@@ -1,5 +1,5 @@
 import { sdkCredentials } from '../lib/aws/sdk-credentials.ts';
-import { ConfigError } from '../lib/config.ts';
+import { ConfigError, startProblem } from '../lib/config.ts';
 import { createParts } from '../lib/gateway.ts';
 import { forms } from '../lib/http/form-fields.ts';
 import { createImages } from '../lib/inference/images.ts';
@@ -75,7 +75,7 @@ const start = async () => {
 };
 
 start().catch((error: NodeJS.ErrnoException) => {
-  const taken = error.code === 'EADDRINUSE' ? `PORT: ${error.message}; choose another with PORT=...` : undefined;
-  console.error(taken ?? (error instanceof ConfigError ? error.message : error));
-  process.exitCode = 1;
+  console.error(startProblem(error));
+  // Not its exit code alone: a program that started it holds a channel to it, which keeps it alive.
+  process.exit(1);
 });

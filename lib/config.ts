@@ -16,6 +16,21 @@ export class ConfigError extends Error {
   }
 }
 
+/** Why nobody can listen there, by the code of Node's error: which setting it is, and what helps. */
+const LISTEN_PROBLEMS: ReadonlyMap<string | undefined, readonly [variable: string, help: string]> = new Map([
+  ['EADDRINUSE', ['PORT', 'choose another with PORT=...']],
+  ['EACCES', ['PORT', 'choose one above 1023 with PORT=...']],
+  ['EADDRNOTAVAIL', ['HOST', 'it is no address of this machine']],
+  ['ENOTFOUND', ['HOST', 'it is no address of this machine']],
+]);
+
+/** @returns what to tell whoever started a program that could not: of a setting its name and what is wrong, else all. */
+export const startProblem = (error: NodeJS.ErrnoException): unknown => {
+  if (error instanceof ConfigError) return error.message;
+  const [variable, help] = LISTEN_PROBLEMS.get(error.code) ?? [];
+  return variable ? `${variable}: ${error.message}; ${help}` : error;
+};
+
 const flag = v.pipe(
   v.string(),
   v.trim(),

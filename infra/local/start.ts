@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ConfigError, parseConfig } from '../../lib/config.ts';
+import { ConfigError, parseConfig, startProblem } from '../../lib/config.ts';
 import { functionFor } from '../../lib/endpoints/index.ts';
 import { servesOperation } from '../../lib/engines/index.ts';
 import { build } from '../build.js';
@@ -168,7 +168,6 @@ const start = async () => {
 
 stopWhenAsked(shutdown);
 start().catch((error: NodeJS.ErrnoException) => {
-  const taken = error.code === 'EADDRINUSE' ? `PORT: ${error.message}; choose another with PORT=...` : undefined;
-  console.error(taken ?? (error instanceof ConfigError ? error.message : error));
+  console.error(startProblem(error));
   return stop(1);
 });

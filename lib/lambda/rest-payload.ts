@@ -61,13 +61,18 @@ const withoutBase = (path: string, resource: string | undefined): string => {
 /** How gzip begins (RFC 1952 2.3.1). */
 const GZIP = Buffer.from([0x1f, 0x8b]);
 
+/** Bytes that are no text, taken for text; JSON may hold such a character as well, but does not begin with it. */
+const isMangled = (body: string) => body.includes('\ufffd') && !/^\s*[[{"]/.test(body);
+
 /**
- * A coding that API Gateway has taken off while its header stayed: what came as text is plain, for no coding's bytes are
- * text, and so is what does not begin as gzip does.
+ * A coding that has been taken off on the way while its header stayed: what came as text is plain, for no coding's bytes
+ * are text, and so is what does not begin as gzip does. Encoded bytes that the API took for text are lost; that they were
+ * encoded is then what the client has to be told.
  */
 const isDecoded = (coding: string, { body, isBase64Encoded }: APIGatewayProxyEvent): boolean => {
-  if (!body) return false;
-  if (!isBase64Encoded) return true;
+  // Who does not know a coding cannot have taken it off.
+  if (!body || !/^\s*(?:(?:x-)?gzip|deflate|br|zstd)\s*$/i.test(coding)) return false;
+  if (!isBase64Encoded) return !isMangled(body);
   const isGzip = /^\s*(?:x-)?gzip\s*$/i.test(coding);
   return isGzip && !Buffer.from(body.slice(0, 4), 'base64').subarray(0, 2).equals(GZIP);
 };

@@ -1,7 +1,8 @@
 import type { Head, Reply } from '../http/reply.ts';
 import type { Middleware } from './middleware.ts';
 
-const EXPOSED = ['x-correlation-id', 'x-request-id', 'request-id', 'retry-after'];
+/** What clients in a page read of an answer: which one it is, and whether and when to ask again. */
+const EXPOSED = ['x-correlation-id', 'x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'];
 const PREFLIGHT_SECONDS = '7200';
 /** Far more than a page names; a head has room for 16 KB. */
 const NAMES_BYTES = 2048;

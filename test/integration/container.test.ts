@@ -348,6 +348,22 @@ describe('npm run serve', () => {
     expect(await runner.exited).toBe(1);
     expect(runner.output()).toContain('LOCALAI_WORKERS');
   });
+
+  test.each([
+    ['PORT', { PORT: 'http' }],
+    ['PORT', { PORT: 'taken' }],
+    ['HOST', { HOST: '192.0.2.1', PORT: '0' }],
+  ])('where it cannot listen it ends and names %s: %j', async (variable, given) => {
+    const where = given.PORT === 'taken' ? { PORT: String(worker.port) } : given;
+    const LOCALAI_WORKERS = JSON.stringify([settingOf(worker)]);
+    // As npm starts it: what started it holds a channel to it.
+    await using runner = startRunner(['infra/local/bootstrap.js', 'infra/local/serve.ts'], {
+      LOCALAI_WORKERS,
+      ...where,
+    });
+    expect(await runner.exited).toBe(1);
+    expect(runner.output()).toMatch(new RegExp(`^${variable}: .+$`, 'm'));
+  });
 });
 
 const line = async (runner: ReturnType<typeof startRunner>, text: string): Promise<string> => {

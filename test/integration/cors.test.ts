@@ -66,7 +66,9 @@ describe('an answer', () => {
     for (const origin of [app, 'http://localhost:3000']) {
       const received = await call(listed, { origin });
       expect([received.status, allowed(received)]).toEqual([200, origin]);
-      expect(exposed(received)).toEqual(expect.arrayContaining(['x-correlation-id', 'retry-after', 'x-localai-node']));
+      expect(exposed(received)).toEqual(
+        expect.arrayContaining(['x-correlation-id', 'x-should-retry', 'retry-after-ms', 'x-localai-node']),
+      );
     }
   });
 

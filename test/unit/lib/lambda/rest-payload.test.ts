@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import type { APIGatewayProxyEvent } from 'aws-lambda';
 import fc from 'fast-check';
@@ -138,6 +138,19 @@ describe('a body', () => {
 
   test.each(['gzip', 'zstd', 'br'])('as text under %s was decoded on the way', (coding) => {
     expect(coded(coding, '{"model":"m"}')).toBeUndefined();
+  });
+
+  test('as text under a coding that nobody knows is what the client has to be told of', () => {
+    expect(coded('compress', '{"model":"m"}')).toBe('compress');
+  });
+
+  test.each([
+    ['gzip', gzipSync('{"model":"m"}')],
+    ['br', brotliCompressSync('{"model":"m"}')],
+    ['zstd', zstdCompressSync('{"model":"m"}')],
+  ])('of %s bytes that were taken for text is lost, and not plain', (coding, bytes) => {
+    expect(coded(coding, bytes.toString())).toBe(coding);
+    expect(coded(coding, '{"model":"\ufffd"}')).toBeUndefined();
   });
 
   test('as bytes is encoded still, unless it is gzip that is none', () => {
