@@ -52,6 +52,8 @@ export interface AttemptOptions {
    * is the worker's failure, and another worker is tried.
    */
   readonly whole?: ((worker: Worker, body: PrimedBody) => Promise<readonly Uint8Array[]>) | undefined;
+  /** Nobody is asked after it: it is not risked on a connection that may be over. */
+  readonly isLast?: boolean;
 }
 
 /** One try at one worker. */
@@ -130,6 +132,7 @@ export const startAttempt = (options: AttemptOptions): Attempt => {
       },
       body,
       signal: controller.signal,
+      isAnew: options.isLast,
     });
     const { headers } = response;
     const { body: primed, error } = await prime(response, options, begun);

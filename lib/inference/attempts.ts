@@ -10,7 +10,7 @@ import { sayWait, type Verdict, verdict, waitOf } from './failover.ts';
 import { localLocation, toClient } from './headers.ts';
 import type { Sleepers } from './sleepers.ts';
 
-export interface AttemptsOptions extends Omit<AttemptOptions, 'worker'> {
+export interface AttemptsOptions extends Omit<AttemptOptions, 'worker' | 'isLast'> {
   readonly router: Router;
   readonly route: Omit<Route, 'tried' | 'signal' | 'holder'>;
   readonly maxAttempts: number;
@@ -115,7 +115,7 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
     if (record) record.attempts = tried.size;
     name(worker);
     request.occupies?.(worker.id);
-    current = startAttempt({ ...options, worker });
+    current = startAttempt({ ...options, worker, isLast });
     return current;
   };
 

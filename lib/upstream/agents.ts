@@ -10,32 +10,65 @@ function ruin(this: Socket) {
   this.destroy();
 }
 
-/** Connections that say something while they are idle are closed: recent releases of Node do so by themselves. */
-const createAgent = ({ isSecure }: Address, idleSince: WeakMap<Socket, number>): Agent => {
+/** The event loop looks at every connection between two immediates. */
+const polled = (then: () => void): void => void setImmediate(() => setImmediate(then));
+
+/** Kept-alive connections to workers. */
+interface Pool {
+  readonly agent: Agent;
+  /** Closes what has been idle for too long. @returns whether any connection is left that could be used again. */
+  look(): boolean;
+}
+
+/** What Node's agent does with a connection that has become free: keeps or closes it. */
+type Park = (socket: Socket, options: object) => void;
+
+/**
+ * Connections that say something while they are idle are closed: recent releases of Node do so by themselves. One that
+ * has just answered rests, until what its worker may have said right behind the answer was looked at: where many
+ * requests are under way the next one would be written on it in the same turn.
+ */
+const createPool = ({ isSecure }: Address): Pool => {
   const { Agent } = isSecure ? builtin.https() : builtin.http();
   const agent = new Agent({ keepAlive: true });
-  // Where Node lets an agent decide: https://nodejs.org/docs/latest-v24.x/api/http.html#agentkeepsocketalivesocket
-  const { keepSocketAlive, reuseSocket } = agent as unknown as {
-    keepSocketAlive(socket: Socket): boolean;
-    reuseSocket(socket: Socket, request: unknown): void;
-  };
-  const decides = {
-    keepSocketAlive(socket: Socket) {
-      if (socket.readableLength > 0 || !keepSocketAlive.call(agent, socket)) return false;
-      idleSince.set(socket, Date.now());
-      socket.on('data', ruin).on('end', ruin);
-      return true;
-    },
+  const idleSince = new WeakMap<Socket, number>();
+  const isOld = (socket: Socket) => Date.now() - (idleSince.get(socket) ?? 0) > IDLE_SOCKET_MS;
+  let resting = 0;
+  const [park] = agent.listeners('free') as [Park];
+  agent.off('free', park).on('free', (socket: Socket, options: object) => {
+    if (socket.readableLength > 0) return socket.destroy();
+    idleSince.set(socket, Date.now());
+    socket.on('data', ruin).on('end', ruin).on('error', ruin);
+    resting += 1;
+    polled(() => {
+      resting -= 1;
+      // An environment may have been frozen meanwhile.
+      if (isOld(socket)) socket.destroy();
+      else park.call(agent, socket, options);
+    });
+  });
+  // Where Node lets an agent decide: https://nodejs.org/docs/latest-v24.x/api/http.html#agentreusesocketsocket-request
+  const { reuseSocket } = agent as unknown as { reuseSocket(socket: Socket, request: unknown): void };
+  Object.assign(agent, {
     reuseSocket(socket: Socket, request: unknown) {
-      socket.off('data', ruin).off('end', ruin);
+      socket.off('data', ruin).off('end', ruin).off('error', ruin);
       reuseSocket.call(agent, socket, request);
     },
+  });
+  return {
+    agent,
+    look() {
+      let isIdle = resting > 0;
+      for (const sockets of Object.values(agent.freeSockets)) {
+        for (const socket of sockets ?? []) {
+          if (isOld(socket)) socket.destroy();
+          else isIdle = true;
+        }
+      }
+      return isIdle;
+    },
   };
-  return Object.assign(agent, decides);
 };
-
-/** The event loop looks at every connection between two immediates. */
-const polled = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 /**
  * @returns gives a pool of kept-alive connections per protocol, which hands out none that has been idle for too long.
@@ -43,22 +76,14 @@ const polled = (): Promise<void> => new Promise((resolve) => setImmediate(() => 
  *   yet seen that they ended, or bytes that nobody asked for, which the next request would take for its answer.
  */
 export const createAgents = (): ((address: Address) => Promise<Agent>) => {
-  const agents = new Map<string, Agent>();
-  const idleSince = new WeakMap<Socket, number>();
+  const pools = new Map<string, Pool>();
   return async (address) => {
-    let agent = agents.get(address.protocol);
-    if (!agent) {
-      agent = createAgent(address, idleSince);
-      agents.set(address.protocol, agent);
+    let pool = pools.get(address.protocol);
+    if (!pool) {
+      pool = createPool(address);
+      pools.set(address.protocol, pool);
     }
-    let isIdle = false;
-    for (const sockets of Object.values(agent.freeSockets)) {
-      for (const socket of sockets ?? []) {
-        if (Date.now() - (idleSince.get(socket) ?? 0) > IDLE_SOCKET_MS) socket.destroy();
-        else isIdle = true;
-      }
-    }
-    if (isIdle) await polled();
-    return agent;
+    if (pool.look()) await new Promise<void>(polled);
+    return pool.agent;
   };
 };

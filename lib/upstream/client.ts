@@ -27,7 +27,7 @@ export const createUpstream = ({ connectTimeoutMs }: { connectTimeoutMs: number 
   const agentFor = createAgents();
   return {
     async send(request) {
-      const agent = await agentFor(addressOf(request.worker.url));
+      const agent = !request.isAnew && (await agentFor(addressOf(request.worker.url)));
       try {
         return await exchange(request, { agent, connectTimeoutMs });
       } catch (cause) {

@@ -19,6 +19,8 @@ export interface UpstreamRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | StreamedBody;
   readonly signal: AbortSignal;
+  /** Over a new connection: a kept one may be over, and only the request would show it. */
+  readonly isAnew?: boolean | undefined;
 }
 
 export interface UpstreamResponse {
@@ -35,6 +37,9 @@ const isReset = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' ||
 
 /** A kept connection that its worker had closed already says so within a round trip; later it is the engine that died. */
 const STALE_MS = 100;
+
+/** No server waits for less: one that says so earlier, on a kept connection, means the time before this request. */
+const SHORTEST_WAIT_MS = 1000;
 
 export interface ExchangeOptions {
   /** `false`: over a new connection. */
@@ -113,10 +118,15 @@ export const exchange = (
         sendBody();
       });
     });
-    const isStale = () => outgoing.reusedSocket && !hasSpoken && performance.now() - startedAt <= STALE_MS;
+    const isStale = (ms: number) => outgoing.reusedSocket && performance.now() - startedAt <= ms;
     once('response', (response: IncomingMessage) => {
       settled();
       head = response;
+      // It was on its way before the request was, and the connection is closed behind it (RFC 9110 15.5.9).
+      if (response.statusCode === 408 && isStale(SHORTEST_WAIT_MS)) {
+        reject(new StaleConnectionError('reset', { sent: outgoing.writableFinished }));
+        return void response.destroy();
+      }
       if (!isAcceptable(response)) return refuse();
       // A worker that has said everything without reading all of it never will.
       response.once('end', () => {
@@ -147,7 +157,7 @@ export const exchange = (
         return reject(new ExchangeError('aborted', { sent: outgoing.writableFinished, cause: error }));
       if (connectTimedOut) return reject(new ExchangeError('unreachable', { sent: false, cause: error }));
       if (bodyFailed) return;
-      const Failure = isReset(error) && isStale() ? StaleConnectionError : ExchangeError;
+      const Failure = isReset(error) && !hasSpoken && isStale(STALE_MS) ? StaleConnectionError : ExchangeError;
       const kind = isReset(error) ? 'reset' : 'unreachable';
       reject(new Failure(kind, { sent: outgoing.writableFinished, cause: error }));
     });

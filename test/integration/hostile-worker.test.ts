@@ -139,6 +139,15 @@ describe('a reset on a connection that was used before', () => {
     },
   });
 
+  /** Each of them has a kept connection. */
+  const connected = async (names: readonly string[]) => {
+    const { workers, gateway, ask, tried } = await fleet(names);
+    for (let turn = 0; turn < 60 && !workers.every(({ requests }) => requests.length > 0); turn += 1)
+      await gateway.fetch(pathOf(chat, model), { body: chat.body(model), headers: { 'x-session-id': `${turn}` } });
+    for (const worker of workers) worker.reset();
+    return { workers, ask, tried };
+  };
+
   test('at once: the connection was over, the same worker is asked again', async () => {
     const { workers, ask, tried } = await fleet(['a']);
     await ask();
@@ -148,19 +157,26 @@ describe('a reset on a connection that was used before', () => {
   });
 
   test('later: the engine died, and one other worker at most is asked', async () => {
-    const { workers, ask, tried } = await fleet(['a', 'b', 'c']);
-    // Until each has a connection.
-    for (let turn = 0; turn < 60 && !workers.every(({ requests }) => requests.length > 0); turn += 1) {
-      const [busy] = tried();
-      for (const worker of workers) worker.behave(worker.name === busy ? reply(503, {}) : {});
-      await ask();
-    }
-    for (const worker of workers) worker.reset();
+    const { workers, ask, tried } = await connected(['a', 'b', 'c']);
     for (const worker of workers) worker.behave(resetAfter(200));
     const received = await ask();
     expect(received.status).toBe(502);
     expectErrorIn('openai', received);
     expect(tried()).toHaveLength(2);
+    expect(new Set(tried()).size).toBe(2);
+  });
+
+  test('is none of the last chance: that one is taken over a new connection', async () => {
+    const { workers, ask, tried } = await connected(['a', 'b']);
+    const reused: boolean[] = [];
+    for (const worker of workers) {
+      worker.behave(({ reusedSocket, method }) => {
+        if (method === 'POST') reused.push(reusedSocket);
+        return reusedSocket ? resetAfter(200) : {};
+      });
+    }
+    expect((await ask()).status).toBe(200);
+    expect(reused).toEqual([true, false]);
     expect(new Set(tried()).size).toBe(2);
   });
 });

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { timeLimit } from '../../lib/time/time-limit.ts';
 import type { Asked } from './worker/answer.ts';
 import { answerTo } from './worker/answers.ts';
 import { type Behaviour, combine, ordinary } from './worker/behaviours.ts';
@@ -102,7 +103,7 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     response.on('error', () => undefined);
     const connection = sockets.get(message.socket);
     if (!connection) return;
-    clearTimeout(connection.idle);
+    connection.idle?.();
     connection.turn += 1;
     const { turn } = connection;
     try {
@@ -133,7 +134,8 @@ export const startWorker = async (options: StandInOptions): Promise<StandIn> => 
     } finally {
       // The next request may be here before this one's end has been told.
       if (options.idleCloseMs !== undefined && turn === connection.turn) {
-        connection.idle = setTimeout(() => message.socket.destroy(), options.idleCloseMs);
+        // As uvicorn reads what has arrived before it looks at the clock.
+        connection.idle = timeLimit(options.idleCloseMs, () => message.socket.destroy());
       }
     }
   });

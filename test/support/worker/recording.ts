@@ -35,7 +35,8 @@ export interface Connection {
   used: boolean;
   /** `performance.now()` of its end. */
   readonly closed: Promise<number>;
-  idle?: NodeJS.Timeout;
+  /** Lets it live on: its idle time is not over. */
+  idle?: () => void;
   /** Counts its requests. */
   turn: number;
 }

@@ -177,6 +177,66 @@ describe('bytes that nobody asked for, on an idle connection', () => {
     expect(await textOf(await upstream.send(ask(url)))).toBe('ok');
     expect(seen).toEqual([0, 1]);
   });
+
+  /** Answers, and says something else when its client has just read that, but on the first connection only. */
+  const startHasty = async (stray: string) => {
+    let connections = 0;
+    const requests: number[] = [];
+    const server = createTcpServer((socket) => {
+      connections += 1;
+      const number = connections;
+      socket.on('data', () => {
+        requests.push(number);
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+        if (number === 1) setImmediate(() => setImmediate(() => socket.write(stray)));
+      });
+    });
+    return { url: await listening(server), requests };
+  };
+
+  test('right behind an answer, while others wait for its connection: it is looked at first', async () => {
+    const { url, requests } = await startHasty('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray');
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    const { body } = await upstream.send(ask(url));
+    const next = new Promise<UpstreamResponse>((resolve) => body.once('end', () => resolve(upstream.send(ask(url)))));
+    body.resume();
+    expect(await textOf(await next)).toBe('ok');
+    expect(requests).toEqual([1, 2]);
+  });
+});
+
+describe('a 408 on a reused connection', () => {
+  /** The second request is answered with it after so long. */
+  const startImpatient = (ms: number) => {
+    let requests = 0;
+    return startServer((_, response) => {
+      requests += 1;
+      const number = requests;
+      const answer = () => response.writeHead(number === 2 ? 408 : 200).end(`answer ${number}`);
+      setTimeout(answer, number === 2 ? ms : 0);
+    });
+  };
+  const second = async (ms: number) => {
+    const { url, seen } = await startImpatient(ms);
+    const upstream = createUpstream({ connectTimeoutMs: 1000 });
+    await textOf(await upstream.send(ask(url)));
+    const response = await upstream.send(ask(url));
+    return { status: response.status, text: await textOf(response), seen };
+  };
+
+  test('sooner than a worker can have waited: asked again over a new connection', async () => {
+    expect(await second(0)).toEqual({ status: 200, text: 'answer 3', seen: [0, 0, 1] });
+  });
+
+  test('later it is the worker’s own word', async () => {
+    expect(await second(1100)).toEqual({ status: 408, text: 'answer 2', seen: [0, 0] });
+  });
+
+  test('on a fresh connection too', async () => {
+    const { url, seen } = await startServer((_, response) => response.writeHead(408).end('no'));
+    const response = await createUpstream({ connectTimeoutMs: 1000 }).send(ask(url));
+    expect([response.status, await textOf(response), seen]).toEqual([408, 'no', [0]]);
+  });
 });
 
 describe('a reset on a reused connection', () => {
