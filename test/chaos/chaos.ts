@@ -33,10 +33,13 @@ export interface ChaosReport {
 }
 
 const model = 'chaos';
-const idleMs = 4000;
-const firstByteMs = 2500;
 /** Less than a first byte's time, more than a busy machine needs to fail over. */
 const keepAliveMs = 1200;
+/** How long a worker may say nothing, in milliseconds. Workers, clients and judge share one thread, which many keep busy. */
+const limitsFor = (atOnce: number) => {
+  const scale = atOnce > 16 ? 2 : 1;
+  return { idleMs: 4000 * scale, firstByteMs: 2500 * scale };
+};
 /** The share of requests that are their client's mistake. */
 const mistaken = 0.05;
 
@@ -50,11 +53,11 @@ const codings = [
 const load = async (
   gateway: Gateway,
   workers: readonly StandIn[],
-  { requests, atOnce, seed }: LoadOptions,
+  { requests, atOnce, seed, silenceMs }: LoadOptions & { readonly silenceMs: number },
 ): Promise<ChaosReport> => {
   const random = seeded(seed);
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
-  const weather = startWeather({ workers, random: seeded(seed + 1), spellMs: 150, silenceMs: firstByteMs });
+  const weather = startWeather({ workers, random: seeded(seed + 1), spellMs: 150, silenceMs });
   const problems = createProblems();
   const seen: { status: number; ending: string | undefined; family: string; tries: number }[] = [];
 
@@ -126,6 +129,7 @@ export const runChaos = async (options: LoadOptions): Promise<ChaosReport> => {
       startWorker({ name: `w${name}`, models: [model], ...(at % 3 === 0 && { idleCloseMs: 80 }) }),
     ),
   );
+  const { idleMs, firstByteMs } = limitsFor(options.atOnce);
   const gateway = await startGateway({
     workers,
     env: {
@@ -140,7 +144,7 @@ export const runChaos = async (options: LoadOptions): Promise<ChaosReport> => {
     },
   });
   try {
-    return await load(gateway, workers, options);
+    return await load(gateway, workers, { ...options, silenceMs: firstByteMs });
   } finally {
     await gateway.close();
     await Promise.all(workers.map((worker) => worker.close()));
