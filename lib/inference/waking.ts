@@ -10,6 +10,10 @@ const READ_MS = [2_500, 4_000] as const;
 const FAILED_MS = 300_000;
 /** Many who want the same come within a second: a few early ones are to be heard before the others look. */
 const JITTER_MS = 1_000;
+/** How much sparser the beginning of that second is than its end, as a power of e: for five that come at once, or hundreds. */
+const SPARSENESS = 6;
+/** What a wish takes is loaded so long before, or the early ones would still do that when the others look already. */
+const LOAD_MS = 100;
 /** Seconds after which whoever was refused because of that may ask again. */
 const FAILED_RETRY = 300;
 
@@ -41,6 +45,9 @@ export interface WakingOptions {
   readonly random?: () => number;
 }
 
+/** Exponentially more come later, so that whoever is first is alone for long (Jamieson, Balakrishnan, Tay: "Sift", 2003). */
+const jitterOf = (random: number): number => (JITTER_MS * Math.log1p(random * Math.expm1(SPARSENESS))) / SPARSENESS;
+
 /** Wakes the service that a request needs, and waits for it (docs/contract.md 11). Never rejects but as `refreshed`. */
 export const waitForService = async (options: WakingOptions): Promise<Woken> => {
   const { wanted, refreshed, wishes, limitMs, endsAt, signal, later, clock, random = Math.random } = options;
@@ -64,9 +71,14 @@ export const waitForService = async (options: WakingOptions): Promise<Woken> => 
       if (isFirst) later(() => express(service, AbortSignal.timeout(10_000)).catch(() => {}));
       return { kind: 'loading', ...progressOf(service, now) };
     }
-    // The cube root: of a hundred that begin at once the first few are tens of milliseconds apart. Whoever waits here has
-    // not loaded what a wish takes: on one machine the early ones would wait for that.
-    if (isFirst && service.state !== 'waking') await clock.sleep(JITTER_MS * Math.cbrt(random()), signal);
+    if (isFirst && service.state !== 'waking') {
+      const jitterMs = jitterOf(random());
+      const loadMs = Math.min(LOAD_MS, jitterMs);
+      await clock.sleep(jitterMs - loadMs, signal);
+      const loading = wishes().catch(() => {});
+      await clock.sleep(loadMs, signal);
+      await loading;
+    }
     await express(service, signal);
     const pause = shortest + random() * (longest - shortest);
     await clock.sleep(Math.max(0, Math.min(pause, until - clock.now())), signal);

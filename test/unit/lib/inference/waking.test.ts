@@ -1,9 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import type { CallSsm } from '../../../../lib/aws/ssm-client.ts';
 import type { ScaledService } from '../../../../lib/discovery/scaled-service.ts';
 import type { Snapshot } from '../../../../lib/discovery/source.ts';
-import { createWishes } from '../../../../lib/discovery/wishes.ts';
+import { createWishes, type Wishes } from '../../../../lib/discovery/wishes.ts';
 import { type WakingOptions, waitForService } from '../../../../lib/inference/waking.ts';
 import type { Clock } from '../../../../lib/time/clock.ts';
+import { seeded } from '../../../support/seeded.ts';
+import { createFakeClock } from '../time/fake-clock.ts';
 
 /** docs/contract.md 11, "Wake" and "Wait", with a clock that nobody waits for. */
 const serviceOf = (more: Partial<ScaledService> = {}): ScaledService => ({
@@ -147,4 +150,64 @@ describe('waiting for a service', () => {
     expect(woken.kind).toBe('failed');
     expect(ms).toBeLessThan(15_000);
   });
+});
+
+/**
+ * Environments that want the same service at once. A call takes 40 ms, and what a wish takes is loaded in 60 ms.
+ * @returns how many wishes they write.
+ */
+const crowd = async (size: number, random: () => number): Promise<number> => {
+  const clock = createFakeClock();
+  let parameter: string | undefined;
+  let writes = 0;
+  const over = new AbortController();
+  const call: CallSsm = async (operation, input) => {
+    await clock.sleep(40);
+    if (operation === 'GetParameters') {
+      return { Parameters: parameter === undefined ? [] : [{ Name: '/p/runtime/wake/chat', Value: parameter }] };
+    }
+    writes += 1;
+    parameter = (input as { Value: string }).Value;
+    return {};
+  };
+  const waits = Array.from({ length: size }, () => {
+    let loaded: Promise<Wishes> | undefined;
+    const load = async () => {
+      await clock.sleep(60);
+      return createWishes({ prefix: '/p', clock, log: () => {}, call });
+    };
+    return waitForService({
+      snapshot: snapshotOf(serviceOf()),
+      wanted: ({ services = [] }) => services[0],
+      refreshed: async () => snapshotOf(serviceOf({ state: 'waking' })),
+      wishes: () => {
+        loaded ??= load();
+        return loaded;
+      },
+      limitMs: 60_000,
+      endsAt: clock.now() + 60_000,
+      signal: over.signal,
+      later: () => {},
+      clock,
+      random,
+    });
+  });
+  await clock.advance(2_000);
+  over.abort();
+  await Promise.all(waits);
+  return writes;
+};
+
+test.each([
+  [1, 1],
+  [5, 2],
+  [100, 2.5],
+  [500, 4],
+])('%i that want the same at once write a few wishes', async (size, most) => {
+  const random = seeded(size);
+  let sum = 0;
+  const runs = size > 100 ? 3 : 12;
+  for (let run = 0; run < runs; run += 1) sum += await crowd(size, random);
+  expect(sum / runs).toBeGreaterThanOrEqual(1);
+  expect(sum / runs).toBeLessThanOrEqual(most);
 });
