@@ -68,6 +68,8 @@ export interface Work extends Load {
    * Only that it changes means something; lower than before is a restart.
    */
   readonly served: number;
+  /** What `running` counts is only held loaded, and for ever: nobody can tell it from work, and it will not end. */
+  readonly isPinned?: true;
 }
 
 /** Where an engine says what it has done. No question here counts as work, or wakes it; one may keep it awake. */

@@ -8,6 +8,15 @@ const readVersion = (body: string): string | undefined => {
   return typeof version === 'string' && /^\d+\.\d+[\w.+-]{0,64}$/.test(version) ? version : undefined;
 };
 
+/** `keep_alive: -1` is written as the longest time that Go knows: 292 years from then on. */
+const FOR_EVER = Date.UTC(2200, 0);
+
+const isPinned = (model: unknown): boolean =>
+  typeof model === 'object' &&
+  model !== null &&
+  'expires_at' in model &&
+  Date.parse(String(model.expires_at)) > FOR_EVER;
+
 /**
  * `server/routes.go`, `PsHandler`: every model that its scheduler holds, those that are being loaded too. A model stays for
  * its `keep_alive` after its last request (`expires_at` moves with each), and the question does not prolong that: as
@@ -18,7 +27,13 @@ export const ollamaWork: WorkSource = {
   read: (answers) => {
     const models = readObject(bodyOf(answers, '/api/ps') ?? '')?.models;
     if (models !== null && !Array.isArray(models)) return undefined;
-    return { running: models?.length ?? 0, waiting: 0, served: 0 };
+    const held = models ?? [];
+    return {
+      running: held.length,
+      waiting: 0,
+      served: 0,
+      ...(held.length > 0 && held.every(isPinned) && { isPinned: true }),
+    };
   },
 };
 

@@ -21,6 +21,8 @@ export interface Counted {
   readonly isIdle: boolean;
   /** Whether every worker has counters at all. */
   readonly isKnown: boolean;
+  /** Nothing but what engines hold for ever keeps it from being idle. */
+  readonly isPinned: boolean;
 }
 
 /** Reads what a service's workers have counted since the last look. */
@@ -28,7 +30,8 @@ export const count = (record: ScaleRecord, { now, workers }: Look): Counted => {
   const healthy = workers.filter(({ isHealthy }) => isHealthy);
   const counted = healthy.flatMap(({ id, work }) => (typeof work === 'object' ? [{ id, work }] : []));
   const isComplete = counted.length === healthy.length;
-  const isIdle = isComplete && !counted.some(({ id, work }) => isBusy(work) || hasServed(id, work, record.served));
+  const busy = counted.filter(({ id, work }) => isBusy(work) || hasServed(id, work, record.served));
+  const isIdle = isComplete && busy.length === 0;
   const isCrowded = isComplete && counted.length > 0 && counted.every(({ work }) => work.waiting > 0);
   const here = new Set(workers.map(({ id }) => id));
   const known = Object.entries(record.served).filter(([id]) => here.has(id));
@@ -36,6 +39,7 @@ export const count = (record: ScaleRecord, { now, workers }: Look): Counted => {
   return {
     isIdle,
     isKnown: healthy.every(({ work }) => work !== 'none'),
+    isPinned: isComplete && busy.length > 0 && busy.every(({ work }) => work.isPinned),
     record: {
       ...record,
       served,

@@ -33,6 +33,8 @@ const CROWDED_LOOKS = 2;
 const GROWTH_MS = 10 * 60_000;
 const WAKES_KEPT = 9;
 
+const PINNED = 'its engine holds a model for ever (keep_alive: -1), which counts as work';
+
 const wake = (limits: ScaleLimits, record: ScaleRecord, look: Look): Decision => ({
   record: begin('waking', record, look.now, { wokenAt: look.now, stoppedBefore: look.stopped, idleSince: undefined }),
   desired: Math.max(1, limits.min, look.desired),
@@ -78,10 +80,10 @@ const whileAwake = (limits: ScaleLimits, before: ScaleRecord, look: Look): Decis
       record: begin('waking', before, now, { wokenAt: undefined, stoppedBefore: look.stopped, idleSince: undefined }),
     };
   }
-  const { record, isIdle, isKnown } = count(before, look);
+  const { record, isIdle, isKnown, isPinned } = count(before, look);
   if (desired < limits.min) return { record, desired: limits.min };
   if (!isKnown) return grow(limits, { ...record, reason: 'its engine has no counters that say when it is idle' }, look);
-  const known = { ...record, reason: undefined };
+  const known = { ...record, reason: isPinned ? PINNED : undefined };
   const quietSince = Math.max(known.idleSince ?? now, wantedAt);
   if (isIdle && desired > limits.min && now - quietSince >= limits.idleMs)
     return { record: begin('draining', known, now) };

@@ -99,6 +99,12 @@ describe('work as engines count it', () => {
     expect(ps([])).toEqual({ running: 0, waiting: 0, served: 0 });
     expect(ps(null)).toEqual({ running: 0, waiting: 0, served: 0 });
     expect(ps([{ name: 'a' }, null])).toEqual({ running: 2, waiting: 0, served: 0 });
+    const forEver = { name: 'a', expires_at: '2318-11-06T22:12:13.854775807Z' };
+    const soon = { name: 'b', expires_at: '2026-11-26T10:00:00.123456789+01:00' };
+    expect(ps([forEver])).toEqual({ running: 1, waiting: 0, served: 0, isPinned: true });
+    for (const other of [soon, { name: 'c', expires_at: 'never' }, { name: 'd', expires_at: null }, null]) {
+      expect(ps([forEver, other])).toEqual({ running: 2, waiting: 0, served: 0 });
+    }
     expect(ps('none')).toBeUndefined();
     expect(ps(undefined)).toBeUndefined();
   });

@@ -127,6 +127,17 @@ describe('awake', () => {
     expect([record.state, record.reason]).toEqual(['awake', expect.stringContaining('no counters')]);
   });
 
+  test('an engine that holds a model for ever never sleeps either, and says why until it lets it go', () => {
+    const pinned: SeenWork = { running: 1, waiting: 0, served: 0, own: 0, isPinned: true };
+    const look = (...works: SeenWork[]) =>
+      lookAt({ now: 1e9, workers: works.map((work, i) => worker(String(i), work)) });
+    const { record } = decide(limits, { ...awake, idleSince: 0 }, look(pinned, idle));
+    expect([record.state, record.reason]).toEqual(['awake', expect.stringContaining('keep_alive')]);
+    // Real work is no reason to wonder.
+    expect(decide(limits, record, look(pinned, { ...pinned, isPinned: undefined })).record.reason).toBeUndefined();
+    expect(decide(limits, record, look(idle)).record.reason).toBeUndefined();
+  });
+
   test('at its least count it has nothing to drain', () => {
     const { record } = decide({ ...limits, min: 1 }, { ...awake, idleSince: 0 }, lookAt({ now: 1e9 }));
     expect(record.state).toBe('awake');
