@@ -11,6 +11,7 @@ import { timeLimit } from '../time/time-limit.ts';
 import { WEB_SOCKET_OPTIONS } from '../upstream/web-socket.ts';
 import { ClientLeftError } from './client-left-error.ts';
 import { type RespondOptions, respond } from './respond.ts';
+import type { Room } from './room.ts';
 import { pairWebSockets, type SessionEnding } from './web-socket-pair.ts';
 
 /** Browsers cannot send headers with a handshake, so OpenAI's client says its key here. */
@@ -71,11 +72,12 @@ const CLOSE_MS = 2000;
 export interface UpgradeOptions extends RespondOptions {
   /** `GATEWAY_IDLE_TIMEOUT_SECONDS`, in milliseconds. */
   readonly idleMs: number;
+  readonly room: Room;
 }
 
 /** Answers handshakes, and joins what they open to the worker's side. */
 export const createUpgrades = (options: UpgradeOptions) => {
-  const { run, idleMs } = options;
+  const { run, idleMs, room } = options;
   /** What the head of a handshake's answer says besides. */
   const heads = new WeakMap<IncomingMessage, Head['headers']>();
   const server = new WebSocketServer({
@@ -138,7 +140,7 @@ export const createUpgrades = (options: UpgradeOptions) => {
         const sent = (bytes: number) => {
           if (request.record) request.record.bytes += bytes;
         };
-        resolve(pairWebSockets(client, opened.socket, { idleMs, signal, sent }));
+        resolve(pairWebSockets(client, opened.socket, { idleMs, signal, sent, connection: socket, room }));
       });
     });
     await over(ending);

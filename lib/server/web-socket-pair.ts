@@ -1,5 +1,8 @@
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { timeLimit } from '../time/time-limit.ts';
+import type { Room } from './room.ts';
+import { createSessionRoom, type SessionRoom, watchPieces } from './session-room.ts';
 
 /** How a session ended: closed by either side, its worker lost, or its client. */
 export type SessionEnding = 'complete' | 'cut' | 'client';
@@ -11,6 +14,10 @@ export interface PairOptions {
   readonly signal: AbortSignal;
   /** Told the bytes of each message to the client. */
   readonly sent: (bytes: number) => void;
+  /** The client's connection: what has come of a message that is not complete is seen there. */
+  readonly connection: Duplex;
+  /** For messages, as for bodies: a peer that does not finish one, or takes none, may not have all of the memory. */
+  readonly room: Room;
 }
 
 /** Bytes that may wait for one side before the other is no longer read. */
@@ -22,6 +29,8 @@ const ABNORMAL = 1006;
 const GOING_AWAY = 1001;
 const TOO_LARGE = 1009;
 const INTERNAL_ERROR = 1011;
+/** Registered with IANA. */
+const TRY_AGAIN_LATER = 1013;
 
 interface Side {
   readonly socket: WebSocket;
@@ -30,8 +39,16 @@ interface Side {
   readonly ending: SessionEnding;
 }
 
+interface Passing {
+  /** Told the bytes of each message; of a ping and a pong it has none. */
+  readonly heard: (bytes: number) => void;
+  readonly room: SessionRoom;
+  /** There is no room for a message. */
+  readonly full: () => void;
+}
+
 /** Passes messages, pings and pongs on, and reads no faster than they are taken. */
-const pass = (from: WebSocket, to: WebSocket, heard: (bytes: number) => void) => {
+const pass = (from: WebSocket, to: WebSocket, { heard, room, full }: Passing) => {
   const taken = () => {
     if (from.isPaused && to.bufferedAmount <= HIGH_WATER / 2) from.resume();
   };
@@ -42,7 +59,11 @@ const pass = (from: WebSocket, to: WebSocket, heard: (bytes: number) => void) =>
   from.on('message', (data: Buffer, binary) => {
     heard(data.length);
     if (!isOpen()) return;
-    to.send(data, { binary }, taken);
+    if (!room.take(data.length)) return full();
+    to.send(data, { binary }, () => {
+      room.give(data.length);
+      taken();
+    });
     pushed();
   });
   for (const kind of ['ping', 'pong'] as const) {
@@ -59,7 +80,7 @@ const pass = (from: WebSocket, to: WebSocket, heard: (bytes: number) => void) =>
 export const pairWebSockets = (
   client: WebSocket,
   worker: WebSocket,
-  { idleMs, signal, sent }: PairOptions,
+  { idleMs, signal, sent, connection, room: all }: PairOptions,
 ): Promise<SessionEnding> =>
   new Promise((resolve) => {
     let ending: SessionEnding | undefined;
@@ -105,17 +126,26 @@ export const pairWebSockets = (
         else other.close(code, reason);
         if (open > 0) return;
         release();
+        room.leave();
         signal.removeEventListener('abort', stop);
         resolve(ending);
       });
     };
     follow({ socket: worker, lost: { code: INTERNAL_ERROR, reason: 'The worker was lost.' }, ending: 'cut' }, client);
     follow({ socket: client, lost: { code: GOING_AWAY, reason: 'The client was lost.' }, ending: 'client' }, worker);
-    pass(client, worker, heard);
-    pass(worker, client, (bytes) => {
+    const room = createSessionRoom(all);
+    const full = () => {
+      closeBoth(TRY_AGAIN_LATER, 'This gateway holds as many messages as it can.');
+      // Not a byte more of it, an answer to the close included.
+      client.pause();
+    };
+    watchPieces(client, connection, { room, full });
+    pass(client, worker, { heard, room, full });
+    const passed = (bytes: number) => {
       heard();
       sent(bytes);
-    });
+    };
+    pass(worker, client, { heard: passed, room, full });
     if (signal.aborted) stop();
     worker.resume();
   });

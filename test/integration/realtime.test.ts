@@ -362,6 +362,31 @@ describe('a session', () => {
     expect((await told.closed).code).toBe(1009);
   });
 
+  test('of which one does not finish its message, or takes none, is closed where the memory for them is taken', async () => {
+    await using small = await start({ GATEWAY_BUFFERED_BYTES: '4000000' }, [fleet()[0]]);
+    const other = await enter({ to: small });
+    const isServed = async () => {
+      const { length } = other.messages;
+      other.socket.send(Buffer.alloc(1_000_000));
+      return until(() => other.messages.length > length);
+    };
+    const client = await dial(Number(new URL(small.origin).port));
+    client.say(
+      `GET /v1/realtime?model=${model} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-test\r\nconnection: upgrade\r\nupgrade: websocket\r\n${whole}\r\n\r\n`,
+    );
+    await client.until('session.created');
+    const frameOf10MB = Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x98, 0x96, 0x80, 0, 0, 0, 0]);
+    client.say(Buffer.concat([frameOf10MB, Buffer.alloc(5_000_000)]));
+    // 1013: try again later.
+    expect(await client.closed).toContain(String.fromCharCode(0x03, 0xf5));
+    expect(await isServed()).toBe(true);
+    const silent = await enter({ to: small });
+    silent.socket.pause();
+    last(alpha).session?.send(Buffer.alloc(8_000_000));
+    await last(alpha).closed;
+    expect(await isServed()).toBe(true);
+  });
+
   test('a client that does not read holds its worker back', async () => {
     const { socket } = await enter(onAlpha);
     const session = last(alpha).session as WebSocket;
