@@ -26,7 +26,7 @@ const allowingNothing = (decoder: Decoder): Decoder => {
 
 /**
  * `identity` was asked for; a worker that encodes all the same is decoded here, in the reverse order of the codings
- * (RFC 9110 8.4). From one that is not known on, the rest stays encoded, and `content-encoding` says so.
+ * (RFC 9110 8.4). One that says `identity` has encoded nothing, and its streams are read as any. From one that is not known on, the rest stays encoded, and `content-encoding` says so.
  */
 export const decoded = (response: IncomingMessage): { headers: IncomingHttpHeaders; body: Readable } => {
   const encoding = response.headers['content-encoding'];
@@ -41,8 +41,9 @@ export const decoded = (response: IncomingMessage): { headers: IncomingHttpHeade
     decoders.push(decoder);
     codings.pop();
   }
-  if (decoders.length === 0) return { headers: response.headers, body: response };
-  const { 'content-encoding': _encoding, 'content-length': _length, ...rest } = response.headers;
+  const { 'content-encoding': _encoding, ...plain } = response.headers;
+  if (decoders.length === 0) return { headers: codings.length > 0 ? response.headers : plain, body: response };
+  const { 'content-length': _length, ...rest } = plain;
   const headers = codings.length > 0 ? { ...rest, 'content-encoding': codings.join(', ') } : rest;
   let body: Readable = response;
   for (const create of decoders) {

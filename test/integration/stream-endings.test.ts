@@ -17,6 +17,7 @@ import {
   raw,
   reply,
   stallAfter,
+  withHeaders,
 } from '../support/worker/behaviours.ts';
 
 /** docs/contract.md section 6: a stream that breaks never looks like one that ended. */
@@ -75,6 +76,10 @@ const beginsWithItsBytes = (body: Buffer): boolean => {
 describe.each(each(framed))('%s', (_, one) => {
   test.each([
     ['a reset after two events', cut({ after: 2 })],
+    [
+      'a reset of what says that it is not encoded',
+      combine(withHeaders({ 'content-encoding': 'identity' }), cut({ after: 2 })),
+    ],
     ['a reset inside an event', cut({ midEvent: 2 })],
     ['a clean end before the marker', endEarly(3)],
     ['a clean end inside an event', combine(inPiecesOf(7), { change: cutInsideCharacter })],

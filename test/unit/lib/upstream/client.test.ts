@@ -467,6 +467,9 @@ describe('a reply encoded although identity was asked for', () => {
     ['gzip, br', brotliCompressSync(gzipSync(text)), undefined],
     ['gzip,identity, zstd ,', zstdCompressSync(gzipSync(text)), undefined],
     ['aes128gcm, gzip', gzipSync(text), 'aes128gcm'],
+    ['identity', text, undefined],
+    [' , identity', text, undefined],
+    ['aes128gcm, identity', text, 'aes128gcm, identity'],
   ])('%s is decoded as far as it is known', async (encoding, bytes, left) => {
     const { url } = await startServer((_, response) => {
       response.writeHead(200, { 'content-encoding': encoding });
