@@ -13,6 +13,7 @@ const STALE_MS = 30_000;
 /** An endpoint that was called tries for so long. */
 const INSIST_MS = 5_000;
 const NAMES_PER_CALL = 10;
+const NEVER = new AbortController().signal;
 
 /** What is asked of services that may sleep, and known of when (`runtime/wake/*`, docs/contract.md 11). */
 export interface Wishes {
@@ -90,15 +91,19 @@ export const createWishes = ({ prefix, call, log, clock, random = Math.random }:
 
   const express = async (wish: Wish, signal: AbortSignal) => {
     const { name } = wish;
-    if (isHeard(known.get(name), wish)) return;
-    // One process may hold many requests.
+    if (isHeard(known.get(name), wish) || signal.aborted) return;
+    // One process may hold many requests: what one of them has begun for all does not end with it.
     const flight =
       under.get(name) ??
-      write(wish, signal).finally(() => {
+      write(wish, NEVER).finally(() => {
         under.delete(name);
       });
     under.set(name, flight);
-    await flight;
+    const left = Promise.withResolvers<void>();
+    const leave = () => left.resolve();
+    signal.addEventListener('abort', leave);
+    await Promise.race([flight, left.promise]);
+    signal.removeEventListener('abort', leave);
   };
 
   return {
