@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GatewayRequest } from '../endpoints/gateway-request.ts';
 import type { Head, Reply, Sink } from '../http/reply.ts';
+import { writeChunk } from './write-chunk.ts';
 
 /** What the writer needs of a request. */
 type Written = Pick<GatewayRequest, 'method' | 'onHead' | 'onChunk'> & {
@@ -27,14 +28,18 @@ const watchStall = ({ socket }: ServerResponse, stallMs: number) => socket?.setT
 /** Resolves when the client takes more, when it is gone, or when the request is over. */
 const drained = (response: ServerResponse, signal: AbortSignal, stallMs: number): Promise<void> =>
   new Promise((resolve) => {
-    if (signal.aborted || !response.writableNeedDrain || response.destroyed) return resolve();
+    // What waits does so in the connection, once that is this response's.
+    const waiting = response.socket ?? response;
+    if (signal.aborted || !waiting.writableNeedDrain || response.destroyed) return resolve();
     const done = () => {
-      response.off('drain', done).off('close', done);
+      waiting.off('drain', done);
+      response.off('close', done);
       signal.removeEventListener('abort', done);
       watchStall(response, 0);
       resolve();
     };
-    response.once('drain', done).once('close', done);
+    waiting.once('drain', done);
+    response.once('close', done);
     signal.addEventListener('abort', done);
     watchStall(response, stallMs);
   });
@@ -65,9 +70,11 @@ export const writeReply = async (
   const sink: Sink = {
     write(chunk) {
       if (response.destroyed) return true;
-      if (!response.headersSent) open();
+      const isFirst = !response.headersSent;
+      if (isFirst) open();
       request.onChunk?.(chunk);
-      return response.write(chunk);
+      // Head and first chunk leave together.
+      return isFirst ? response.write(chunk) : writeChunk(response, chunk);
     },
     drained: () => drained(response, signal, stallMs),
   };
