@@ -1,87 +1,120 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { request } from 'node:http';
-import { availableParallelism } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildServer } from '../../infra/build.js';
-import { startContainer } from '../support/container.ts';
+import { type Container, startContainer } from '../support/container.ts';
 import { cpuMs, peakRssMb } from './process-figures.ts';
 import { percentile } from './statistics.ts';
+import { readStream } from './token-reader.ts';
+import { startTokenWorker } from './token-worker.ts';
 
 /**
- * `npm run streams [-- --streams=100,500,1000 --every=20 --seconds=10]`: so many streams at once through one container, a
- * token each `every` milliseconds; how late tokens come, counted from the worker's own clock in each of them, and what the
- * process needs. Worker and reader run beside it: where a machine has two processors, all three share them.
+ * `npm run streams [-- --streams=100,500,1000 --every=20 --seconds=10 --ramp=2]`: so many streams at once through one
+ * container on one processor, a token each `every` milliseconds; how late tokens come and what the process needs. Worker
+ * and reader are one process, on another processor; the same streams without a gateway in between show what is theirs.
  */
 const { values } = parseArgs({
   options: {
-    streams: { type: 'string', default: '100,250,500,1000' },
+    streams: { type: 'string', default: '100,250,500,750,1000' },
     every: { type: 'string', default: '20' },
     seconds: { type: 'string', default: '10' },
+    /** Over so many seconds the streams begin; tokens of that time are counted apart. */
+    ramp: { type: 'string', default: '2' },
+    /** Options for the gateway's Node, such as a profiler's. */
+    node: { type: 'string', default: '' },
   },
 });
 const everyMs = Number(values.every);
-const tokens = Math.round((Number(values.seconds) * 1000) / everyMs);
+const rampMs = Number(values.ramp) * 1000;
+const seconds = Number(values.seconds);
+/** A stream lasts until the last one has begun, and `seconds` more. */
+const tokens = Math.round((seconds * 1000 + rampMs) / everyMs);
+const [GATEWAY_CORE, OUR_CORE] = ['0', '1'];
+const processors = availableParallelism();
+const isPinned = processors > 1;
 
-interface Streamed {
-  readonly isWhole: boolean;
-  readonly delaysMs: readonly number[];
+const pinned = (core: string, command: readonly string[]) => (isPinned ? ['taskset', '-c', core, ...command] : command);
+if (isPinned) execFileSync('taskset', ['-apc', OUR_CORE, String(process.pid)], { stdio: 'ignore' });
+
+const body = JSON.stringify({
+  model: 'bench',
+  stream: true,
+  messages: [{ role: 'user', content: 'Say hello to everybody who reads this.' }],
+});
+const worker = await startTokenWorker({ everyMs, tokens });
+
+/** Late tokens while all streams were under way, and while they began. */
+interface Delays {
+  readonly steady: number[];
+  readonly ramp: number[];
 }
 
-/** The worker's clock stands in the text of each token. */
-const readStream = (origin: string): Promise<Streamed> =>
-  new Promise((resolve) => {
-    const delaysMs: number[] = [];
-    let rest = '';
-    const sent = request(`${origin}/v1/chat/completions`, {
-      method: 'POST',
-      agent: false,
-      headers: { 'content-type': 'application/json' },
+const run = async (origin: string, count: number) => {
+  const delays: Delays = { steady: [], ramp: [] };
+  const startedAt = performance.now();
+  const allAt = startedAt + rampMs;
+  const all = Array.from({ length: count }, async (_, n) => {
+    await new Promise((resolve) => setTimeout(resolve, (n * rampMs) / count));
+    return readStream({ origin, body }, (writtenMs, cameMs) => {
+      (writtenMs < allAt ? delays.ramp : delays.steady).push(cameMs - writtenMs);
     });
-    sent.once('response', (response) => {
-      response.on('data', (chunk: Buffer) => {
-        const now = process.hrtime.bigint();
-        const text = rest + chunk.toString('latin1');
-        for (const [, at = '0'] of text.matchAll(/"content":"(\d{6,})"/g))
-          delaysMs.push(Number(now - BigInt(at)) / 1e6);
-        // An event that is not whole yet is looked at with its rest.
-        rest = text.slice(text.lastIndexOf('\n') + 1);
-        if (text.includes('[DONE]')) rest = '[DONE]';
-      });
-      const over = () => resolve({ isWhole: rest === '[DONE]' && delaysMs.length === tokens, delaysMs });
-      response.once('end', over).once('error', over);
-    });
-    sent.once('error', () => resolve({ isWhole: false, delaysMs }));
-    const content = `bench:paced:${tokens}:${everyMs}`;
-    sent.end(JSON.stringify({ model: 'bench', stream: true, messages: [{ role: 'user', content }] }));
   });
+  const read = await Promise.all(all);
+  return { delays, whole: read.filter(({ isWhole, tokens: seen }) => isWhole && seen === tokens).length };
+};
 
-await buildServer();
-const worker = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), ['1']);
-const [[port]] = (await once(worker, 'message')) as [[number]];
-console.log(`${availableParallelism()} processors; a token each ${everyMs} ms, ${tokens} a stream`);
-for (const count of values.streams.split(',').map(Number)) {
-  await using container = await startContainer({
+const late = (delays: readonly number[]) =>
+  `p50 ${percentile(delays, 0.5).toFixed(2)}, p99 ${percentile(delays, 0.99).toFixed(1)}, worst ${percentile(delays, 1).toFixed(0)} ms`;
+
+const start = (): Promise<Container> =>
+  startContainer({
+    command: pinned(GATEWAY_CORE, [
+      process.execPath,
+      ...values.node.split(' ').filter(Boolean),
+      fileURLToPath(new URL('../../dist/server/index.cjs', import.meta.url)),
+    ]),
     env: {
       GATEWAY_ALLOW_ANONYMOUS: 'true',
-      LOCALAI_WORKERS: JSON.stringify([
-        { id: 'bench', url: `http://127.0.0.1:${port}`, models: ['bench'], engine: 'vllm' },
-      ]),
+      LOCALAI_WORKERS: JSON.stringify([{ id: 'bench', url: worker.origin, models: ['bench'], engine: 'vllm' }]),
     },
   });
-  const pid = container.child.pid ?? 0;
+
+/** What processes took of one processor, in percent of the time between two looks. */
+const watchCpu = (pid: number) => {
   const since = performance.now();
   const before = cpuMs([pid]);
-  const streamed = await Promise.all(Array.from({ length: count }, () => readStream(container.origin)));
-  const seconds = (performance.now() - since) / 1000;
-  const delays = streamed.flatMap(({ delaysMs }) => delaysMs);
-  const figures = [
-    `${count} streams: ${streamed.filter(({ isWhole }) => isWhole).length} whole in ${seconds.toFixed(1)} s`,
-    `a token late p50 ${percentile(delays, 0.5).toFixed(1)}, p99 ${percentile(delays, 0.99).toFixed(1)} ms`,
-    `${((cpuMs([pid]) - before) / seconds / 10).toFixed(0)} % of a processor`,
-    `${peakRssMb(pid).toFixed(0)} MB`,
-  ];
-  console.log(figures.join('; '));
+  return () => {
+    const ms = cpuMs([pid]) - before;
+    return { ms, percent: Math.round((ms / (performance.now() - since)) * 100) };
+  };
+};
+
+await buildServer();
+console.log(
+  `${processors} processors, load ${loadavg()[0]?.toFixed(2)}; a token each ${everyMs} ms, ${tokens} a stream`,
+);
+for (const count of values.streams.split(',').map(Number)) {
+  const ownCpu = watchCpu(process.pid);
+  const direct = await run(worker.origin, count);
+  console.log(
+    `${count} streams, direct: ${direct.whole} whole; a token late ${late(direct.delays.steady)}; worker and reader ${ownCpu().percent} %`,
+  );
+  const container = await start();
+  const pid = container.child.pid ?? 0;
+  const cpus = [watchCpu(pid), watchCpu(process.pid)] as const;
+  const { delays, whole } = await run(container.origin, count);
+  const [gateway, own] = [cpus[0](), cpus[1]()];
+  console.log(
+    [
+      `${count} streams, gateway: ${whole} whole`,
+      `a token late ${late(delays.steady)} (while streams begin ${late(delays.ramp)})`,
+      `gateway ${gateway.percent} % of a processor, ${((gateway.ms * 1000) / count / tokens).toFixed(1)} us a token`,
+      `worker and reader ${own.percent} %`,
+      `${peakRssMb(pid).toFixed(0)} MB`,
+    ].join('; '),
+  );
+  container.child.kill('SIGINT');
+  await container.exited;
 }
-worker.disconnect();
+worker.close();
