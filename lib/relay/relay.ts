@@ -2,6 +2,7 @@ import type { StreamFormat, WatchOptions } from '../dialects/dialect.ts';
 import { GatewayError, TimeoutError, UpstreamError } from '../errors.ts';
 import type { WriteBody } from '../http/reply.ts';
 import { createWatchdog } from '../time/silence.ts';
+import { takeAll } from '../upstream/chunk-reader.ts';
 import type { PrimedBody } from './answer.ts';
 import { patience, shortestSilence } from './patience.ts';
 
@@ -89,20 +90,29 @@ export const relay =
       if (-spokeMs >= (limits.keepAliveMs ?? Number.POSITIVE_INFINITY)) bear(0);
       return true;
     };
+    /** Passes what the worker said after a wait, and waits again. */
+    const take = (chunk: Uint8Array): Promise<void> | undefined => {
+      spokeMs -= watchdog.heard();
+      try {
+        if (!pass(chunk)) return sink.drained().then(watchdog.wait);
+      } catch (cause) {
+        refused = { cause };
+        rest.stop();
+      }
+      watchdog.wait();
+      return undefined;
+    };
     /** @returns what broke the body; `undefined`: the worker ended it. */
     const passAll = async (): Promise<unknown> => {
       for (const chunk of first) if (!pass(chunk)) await sink.drained();
-      for (;;) {
-        let chunk: Uint8Array | undefined;
-        watchdog.wait();
-        try {
-          chunk = await rest.read();
-        } catch (cause) {
-          return cause;
-        }
+      watchdog.wait();
+      try {
+        await takeAll(rest, take);
+        return undefined;
+      } catch (cause) {
+        return cause;
+      } finally {
         spokeMs -= watchdog.heard();
-        if (!chunk) return undefined;
-        if (!pass(chunk)) await sink.drained();
       }
     };
 

@@ -1,10 +1,15 @@
 import type { Readable } from 'node:stream';
 import { guarded } from './guarded.ts';
 
+/** Takes a chunk; must not throw. @returns what is waited for before the next one, `undefined` where it may come at once. */
+export type Take = (chunk: Uint8Array) => Promise<void> | undefined;
+
 /** Reads a body chunk by chunk, one read at a time. */
 export interface ChunkReader {
   /** @returns the next chunk, `undefined` at the end. @throws what broke the body, or the reason it was stopped for. */
   read(): Promise<Uint8Array | undefined>;
+  /** Reads to the end without a promise for every chunk, where these need no making. @throws as `read`. */
+  readonly each?: (take: Take) => Promise<void>;
   /** Lets the body go. A read that still waits fails with `reason` at once. */
   stop(reason?: Error): void;
 }
@@ -63,12 +68,37 @@ export const createChunkReader = (stream: Readable, discard: () => void): ChunkR
         waiting = { resolve, reject };
         look();
       }),
+    each: (take) =>
+      new Promise((resolve, reject) => {
+        const next = () => {
+          waiting = taking;
+          look();
+        };
+        const taking = {
+          reject,
+          resolve(chunk: Uint8Array | undefined) {
+            if (!chunk) return resolve();
+            const pause = take(chunk);
+            if (pause) pause.then(next);
+            // All that was there has been read: of what comes an event will tell.
+            else if (failure) next();
+            else waiting = taking;
+          },
+        };
+        next();
+      }),
     stop(reason) {
       if (!hasEnded) fail(reason ?? new Error('The body was let go.'));
       // Even behind its end: below a decoder the response may go on. Of one that is over it is no word.
       discard();
     },
   };
+};
+
+/** Takes what is left of a body. @throws as `read`. */
+export const takeAll = async (reader: ChunkReader, take: Take): Promise<void> => {
+  if (reader.each) return reader.each(take);
+  for (let chunk = await reader.read(); chunk; chunk = await reader.read()) await take(chunk);
 };
 
 /** A body that is over. */

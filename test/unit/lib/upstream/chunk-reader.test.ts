@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type ChunkReader, createChunkReader, nothingMore } from '../../../../lib/upstream/chunk-reader.ts';
+import { type ChunkReader, createChunkReader, nothingMore, takeAll } from '../../../../lib/upstream/chunk-reader.ts';
 
 const reading = (stream: Readable) => {
   let discarded = 0;
@@ -99,6 +99,65 @@ describe('a chunk reader', () => {
     await reader.read();
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(made).toBeLessThan(20);
+  });
+});
+
+describe('a reader that hands chunks over', () => {
+  test('hands over every byte, in order, and waits where it is told to', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.uint8Array({ minLength: 1 }), fc.boolean(), fc.boolean())),
+        async (pieces) => {
+          const stream = new PassThrough();
+          const taken: Uint8Array[] = [];
+          let isPaused = false;
+          const waits = pieces.map(([, , isSlow]) => isSlow);
+          const read = takeAll(reading(stream).reader, (chunk) => {
+            expect(isPaused).toBe(false);
+            taken.push(chunk);
+            if (!waits.shift()) return undefined;
+            isPaused = true;
+            return new Promise<void>(setImmediate).then(() => {
+              isPaused = false;
+            });
+          });
+          for (const [bytes, isApart] of pieces) {
+            stream.write(bytes);
+            if (isApart) await new Promise(setImmediate);
+          }
+          stream.end();
+          await read;
+          expect(Buffer.concat(taken).equals(Buffer.concat(pieces.map(([bytes]) => bytes)))).toBe(true);
+        },
+      ),
+    );
+  });
+
+  test('fails where the stream fails', async () => {
+    const stream = new PassThrough();
+    const read = takeAll(reading(stream).reader, () => undefined);
+    stream.write('a');
+    await new Promise(setImmediate);
+    stream.destroy(new Error('reset'));
+    await expect(read).rejects.toThrow('reset');
+  });
+
+  test('stopped while a chunk is taken it fails with the reason, even where the source says no more', async () => {
+    const stream = new Readable({ read() {} });
+    const reader = createChunkReader(stream, () => {});
+    const read = takeAll(reader, () => void reader.stop(new Error('refused')));
+    stream.push('a');
+    await expect(read).rejects.toThrow('refused');
+  });
+
+  test('one that makes its chunks is read chunk by chunk', async () => {
+    const made = [Buffer.from('a'), Buffer.from('b')];
+    const taken: string[] = [];
+    await takeAll({ read: async () => made.shift(), stop: () => {} }, (chunk) => {
+      taken.push(String(chunk));
+      return undefined;
+    });
+    expect(taken).toEqual(['a', 'b']);
   });
 });
 
