@@ -19,9 +19,11 @@ const column = (results: Results, workload: string, path: string, metric: string
   return rounds?.length ? rounds.map((figures) => figures[metric] ?? Number.NaN) : undefined;
 };
 
-type Compare = (gateway: number, other: number) => number;
+type Compare = (gateway: number, other: number, direct?: number) => number;
 const ratio: Compare = (gateway, other) => gateway / other;
 const added: Compare = (gateway, other) => gateway - other;
+/** What each adds to the way that leads straight to the worker. */
+const addedRatio: Compare = (gateway, other, direct = Number.NaN) => (gateway - direct) / (other - direct);
 
 interface Goal {
   readonly measure: string;
@@ -114,6 +116,53 @@ const goals: readonly Goal[] = [
     isLeast: true,
     against: 'portkey',
   },
+  {
+    measure: "container, buffered request, c=1: p50 over direct, against Portkey's",
+    of: ['buffered', 'p50Ms'],
+    compare: addedRatio,
+    unit: '×',
+    limit: 0.6,
+    path: 'container',
+    against: 'portkey',
+  },
+  {
+    measure: 'container: CPU per buffered request, against Portkey',
+    of: ['buffered', 'cpuMs'],
+    compare: ratio,
+    unit: '×',
+    limit: 0.6,
+    path: 'container',
+    against: 'portkey',
+  },
+  {
+    measure: 'container: c=16 closed loop, requests/s, against Portkey',
+    of: ['pool', 'requestsPerSecond'],
+    compare: ratio,
+    unit: '×',
+    limit: 2,
+    isLeast: true,
+    path: 'container',
+    against: 'portkey',
+  },
+  {
+    measure: 'container: 200-event burst, first event, against nginx',
+    of: ['burst', 'firstMs'],
+    compare: ratio,
+    unit: '×',
+    limit: 1.5,
+    path: 'container',
+    against: 'nginx',
+  },
+  {
+    measure: 'container: 64 MB body, MB/s, against nginx',
+    of: ['bytes', 'megabytesPerSecond'],
+    compare: ratio,
+    unit: '×',
+    limit: 0.7,
+    isLeast: true,
+    path: 'container',
+    against: 'nginx',
+  },
 ];
 
 const BUNDLE_KB = 100;
@@ -124,7 +173,8 @@ export const judge = (results: Results, bytes: Readonly<Record<string, number>>)
     ({ measure, of: [workload, metric], compare, unit, limit, isLeast, ...where }): Verdict => {
       const ours = column(results, workload, where.path ?? 'gateway', metric);
       const theirs = column(results, workload, where.against ?? 'bare', metric);
-      const figure = ours && theirs && pairwise(ours, theirs, compare);
+      const direct = column(results, workload, 'direct', metric);
+      const figure = ours && theirs && pairwise(ours, theirs, (a, b, round) => compare(a, b, direct?.[round]));
       return {
         measure,
         goal: `${isLeast ? '>=' : '<='} ${limit}`,

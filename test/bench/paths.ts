@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from '../../infra/build.js';
+import { build, buildServer } from '../../infra/build.js';
+import { startContainer } from '../support/container.ts';
 import { lambdaFlags } from './lambda-flags.ts';
 import { type Peer, startNginx, startPortkey } from './peers.ts';
 import type { Pids, Started } from './platform.ts';
@@ -63,6 +64,7 @@ export const startPaths = async (outdir: string): Promise<Paths> => {
     ...(await build({ source: here('functions'), outdir: join(outdir, 'bare') })),
     ...(await build({ outdir: join(outdir, 'gateway') })),
   ];
+  await buildServer();
   const bundles = {
     bare: join(outdir, 'bare', 'bare'),
     openai: join(outdir, 'gateway', 'openai'),
@@ -125,7 +127,7 @@ export const startPaths = async (outdir: string): Promise<Paths> => {
   const peers: Peer[] = [];
   const nginx = await startNginx(first[0] ?? '');
   if (nginx) peers.push(nginx);
-  else notes.push('nginx: not installed, so not measured.');
+  else notes.push('nginx: not found, so not measured (apt-get install nginx).');
   try {
     peers.push(await startPortkey(first[0] ?? ''));
   } catch (error) {
@@ -133,6 +135,10 @@ export const startPaths = async (outdir: string): Promise<Paths> => {
       `portkey: could not be fetched or started, so not measured (${(error as Error).message.split('\n')[0]}).`,
     );
   }
+
+  const container = await startContainer({
+    env: { LOCALAI_WORKERS: workerSetting(first, 'localai'), GATEWAY_ALLOW_ANONYMOUS: 'true' },
+  });
 
   const children: ChildProcess[] = [worker.child, platform.child];
   return {
@@ -144,6 +150,12 @@ export const startPaths = async (outdir: string): Promise<Paths> => {
       lambda('gateway-on', { text: 'gateway-on' }),
       lambda('gateway-8', { text: 'gateway-8' }),
       lambda('gateway-probes', { text: 'gateway-probes' }),
+      {
+        name: 'container',
+        urls: everywhere(container.origin),
+        headers: {},
+        pids: async () => [container.child.pid ?? 0],
+      },
       ...peers.map(peerPath),
     ],
     notes,
@@ -154,6 +166,7 @@ export const startPaths = async (outdir: string): Promise<Paths> => {
     bytes: Object.fromEntries(built.map(({ name, bytes }) => [name, bytes])),
     async [Symbol.asyncDispose]() {
       for (const peer of peers) peer.close();
+      await container.close();
       await Promise.all(
         children.map((child) => {
           const exited = once(child, 'exit');

@@ -16,13 +16,15 @@ import { type Figures, measure, workloads } from './workloads.ts';
 /**
  * `npm run bench`: measures the gateway against the bare runtime and against peers, and writes `docs/bench.json`,
  * `docs/bench.md` and `docs/bench.svg`. `npm run bench -- --quick` takes less than a minute and writes to `dist/bench`.
- * `--rounds N`; `--only buffered,events` measures these workloads; `--out folder`.
+ * `--rounds N`; `--only buffered,events` measures these workloads, `--paths direct,container,nginx,portkey` these paths;
+ * `--out folder`.
  */
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     only: { type: 'string' },
+    paths: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -30,9 +32,10 @@ const { quick } = options;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const rounds = Number(options.rounds ?? (quick ? 3 : 9));
 const only = options.only?.split(',');
-const out = join(root, options.out ?? (quick || only ? 'dist/bench' : 'docs'));
+const onlyPaths = options.paths?.split(',');
+const out = join(root, options.out ?? (quick || only || onlyPaths ? 'dist/bench' : 'docs'));
 /** What a quick run leaves out. */
-const SLOW = new Set(['bare-again', 'gateway-8', 'nginx']);
+const SLOW = new Set(['bare-again', 'gateway-8']);
 
 const isWanted = (name: string) => only?.includes(name) ?? true;
 const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -46,7 +49,7 @@ const results: Record<string, Record<string, Figures[]>> = {};
 const notes = [...paths.notes];
 
 const wanted = workloads.filter(({ name }) => isWanted(name));
-const compared = paths.all.filter(({ name }) => !(quick && SLOW.has(name)));
+const compared = paths.all.filter(({ name }) => onlyPaths?.includes(name) ?? !(quick && SLOW.has(name)));
 const client = createClient();
 const isOut = new Set<string>();
 for (let round = -1; round < rounds; round += 1) {

@@ -28,5 +28,5 @@ export const spreadOf = (values: readonly number[]): Spread => ({
 export const pairwise = (
   a: readonly number[],
   b: readonly number[],
-  combine: (a: number, b: number) => number,
-): Spread => spreadOf(a.map((value, round) => combine(value, b[round] ?? Number.NaN)));
+  combine: (a: number, b: number, round: number) => number,
+): Spread => spreadOf(a.map((value, round) => combine(value, b[round] ?? Number.NaN, round)));

@@ -39,7 +39,7 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
 
 const goalTable = (verdicts: readonly Verdict[]) =>
   table(
-    ['measure (gateway against bare)', 'goal', 'median [min, max] of the rounds', ''],
+    ['measure (against bare where nobody is named)', 'goal', 'median [min, max] of the rounds', ''],
     verdicts.map(({ measure, goal, unit, figure, isMet }) => [
       measure,
       `${goal} ${unit}`,
