@@ -2,7 +2,7 @@ import type { EventSourceMessage } from 'eventsource-parser';
 import type { GatewayError } from '../errors.ts';
 import { isObject, readJson } from '../json.ts';
 import type { StreamFormat, WatchOptions } from './dialect.ts';
-import { closingOf, createEventEnds, isSurelyGiven, type Pretest, readEvents } from './sse.ts';
+import { closingOf, createEventEnds, isSurelyGiven, type Pretest, readEvents, startOfEvent } from './sse.ts';
 import { asBuffer, createWholeParts } from './whole-parts.ts';
 
 /** Follows what the events of one stream say. */
@@ -55,13 +55,17 @@ export const sseStream = ({ keepAlive, pretest, follow, fromJson }: SseStreamOpt
     let largeBytes = 0;
 
     const look = (events: Buffer) => {
-      const read = () => readEvents(events.toString(), isStart);
-      const matters = pretest.batch(events);
-      const given = matters ? read() : undefined;
-      if (isSurelyGiven(events) || (given ?? read()).length > 0) lastEvents = { bytes: events, isStart };
-      for (const event of given ?? []) if (pretest.event(event)) follower.read(event);
+      if (isSurelyGiven(events) || readEvents(events.toString(), isStart).length > 0)
+        lastEvents = { bytes: events, isStart };
+      const at = pretest.batch(events);
+      const start = at < 0 ? events.length : startOfEvent(events, at);
+      // What stands in front of it does not matter: a batch of hundreds is not parsed for its last words.
+      const rest = events.subarray(start);
+      for (const event of at < 0 ? [] : readEvents(rest.toString(), isStart && start === 0))
+        if (pretest.event(event)) follower.read(event);
       isStart = false;
-      return matters && scrub ? scrub(events) : events;
+      const clean = at >= 0 && scrub ? scrub(rest) : rest;
+      return clean === rest ? events : Buffer.concat([events.subarray(0, start), clean]);
     };
     const last = () => lastEvents && readEvents(lastEvents.bytes.toString(), lastEvents.isStart).at(-1);
 

@@ -75,13 +75,22 @@ export const closingOf = (event: Buffer): string => (event[event.length - 1] ===
 export const isSurelyGiven = (events: Buffer): boolean =>
   (events[0] === D && events[4] === COLON && events.toString('latin1', 0, 4) === 'data') || events.includes('\ndata:');
 
+/**
+ * @param at a place in whole events.
+ * @returns where the event begins that it is in, or one before it.
+ */
+export const startOfEvent = (events: Buffer, at: number): number => {
+  const before = events.lastIndexOf('\n\n', at);
+  return before === -1 || events.includes(CR) ? 0 : before + 2;
+};
+
 /** Above so many bytes at once it is the machine's own search that counts, which looks for one thing at a time. */
 const BULK = 8192;
 
 /** Tells cheaply what may have to be read; may be wrong in saying so. */
 export interface Pretest {
-  /** Whether any of these whole events may matter. */
-  batch(events: Buffer): boolean;
+  /** @returns where in these whole events the first thing stands that may matter, -1 where nothing does. */
+  batch(events: Buffer): number;
   /** Whether this one of them may: a large batch has one that matters, and many that do not. */
   event(event: EventSourceMessage): boolean;
 }
@@ -101,8 +110,10 @@ export const createPretest = (words: readonly string[], pattern?: RegExp): Prete
   const inBulk = [...literals, '_loading'];
   return {
     batch(events) {
-      if (events.length < BULK) return all.test(latin1(events));
-      return inBulk.some((word) => events.includes(word)) || pattern?.test(latin1(events)) === true;
+      if (events.length < BULK) return latin1(events).search(all);
+      const places = [...inBulk.map((word) => events.indexOf(word)), pattern ? latin1(events).search(pattern) : -1];
+      const found = places.filter((at) => at >= 0);
+      return found.length > 0 ? Math.min(...found) : -1;
     },
     event: ({ event, data }) => all.test(event === undefined ? data : `event: ${event}\n${data}`),
   };

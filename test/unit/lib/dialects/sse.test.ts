@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { closingOf, createEventEnds, createPretest, isSurelyGiven, readEvents } from '../../../../lib/dialects/sse.ts';
+import {
+  closingOf,
+  createEventEnds,
+  createPretest,
+  isSurelyGiven,
+  readEvents,
+  startOfEvent,
+} from '../../../../lib/dialects/sse.ts';
 
 /** What `differential.test.ts` shows of whole streams, place by place. */
 describe('the end of an event', () => {
@@ -45,6 +52,18 @@ test.each([
   expect(isSurelyGiven(Buffer.from(events))).toBe(isGiven);
 });
 
+test.each([
+  ['data: 1\n\ndata: [DONE]\n\n', 9],
+  ['data: [DONE]\n\n', 0],
+  ['event: a\ndata: [DONE]\n\n', 0],
+  ['data: 1\n\n\ndata: [DONE]\n\n', 10],
+  ['data: 1\r\n\r\ndata: [DONE]\n\n', 0],
+])('where the event of [DONE] begins in %j', (events, start) => {
+  const bytes = Buffer.from(events);
+  expect(readEvents(events.slice(startOfEvent(bytes, bytes.indexOf('[DONE]'))), false).at(-1)?.data).toBe('[DONE]');
+  expect(startOfEvent(bytes, bytes.indexOf('[DONE]'))).toBe(start);
+});
+
 describe('a pretest says the same of one event, of a few and of many', () => {
   const pretest = createPretest(['[DONE]'], /finish_reason"(?!\s*:\s*null)/);
   const ordinary = 'data: {"choices":[{"delta":{"content":"DONE [loading] \\n"},"finish_reason":null}]}\n\n';
@@ -57,10 +76,13 @@ describe('a pretest says the same of one event, of a few and of many', () => {
     ['data: {"finish\\u005freason":"stop"}\n\n', true],
     ['data: {"error":{"type":"model_loading"},"loading":{"node":"a"}}\n\n', true],
   ])('%j: %s', (event, matters) => {
-    const said = [event, ordinary + event, ordinary.repeat(1000) + event].map((events) =>
-      pretest.batch(Buffer.from(events)),
-    );
-    expect(said).toEqual([matters, matters, matters]);
+    // Behind others, before others, and where every letter of another alphabet is more than a byte.
+    for (const before of ['', ordinary, ordinary.repeat(1000), 'data: "ä"\n\n'.repeat(1000)]) {
+      const events = Buffer.from(before + event + ordinary);
+      const at = pretest.batch(events);
+      expect(at >= 0).toBe(matters);
+      if (matters) expect(events.toString('utf8', startOfEvent(events, at))).toBe(event + ordinary);
+    }
     expect(readEvents(ordinary + event, true).map((one) => pretest.event(one))).toEqual([false, matters]);
   });
 });
