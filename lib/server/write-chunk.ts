@@ -6,7 +6,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /** @returns a chunk as a chunked body has it (RFC 9112 7.1): its length, a line end, itself, a line end. */
-export const framed = (chunk: Uint8Array): Buffer => {
+const framed = (chunk: Uint8Array): Buffer => {
   const length = chunk.length.toString(16);
   const start = length.length + 2;
   const end = start + chunk.length;
