@@ -29,12 +29,16 @@ export const withFallback =
   async (asked, request, snapshot) => {
     const { fallback } = asked.endpoint;
     if (!fallback) return infer(asked, request, snapshot);
+    const { deadline, holder } = request;
+    // Not `AbortSignal.any`: what it makes stays in memory for as long as somebody listens, and the attempts do.
     const limit = new AbortController();
     const release = timeLimit(PATIENCE_MS, () => limit.abort(new TimeoutError('No worker answered in time.')));
-    const { deadline, holder } = request;
+    const end = () => limit.abort(deadline.signal.reason);
+    if (deadline.signal.aborted) end();
+    else deadline.signal.addEventListener('abort', end, { once: true });
     const trial: GatewayRequest = {
       ...request,
-      deadline: { ...deadline, signal: AbortSignal.any([deadline.signal, limit.signal]) },
+      deadline: { ...deadline, signal: limit.signal },
       ...(holder && { holder: createHolder() }),
     };
     const own = (failure?: GatewayError) =>
