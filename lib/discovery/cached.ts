@@ -58,9 +58,9 @@ interface Flight {
  * A single-flight cache for an environment that is frozen between requests (docs/contract.md 9, "Reading").
  *
  * Age is read from the wall clock and counted from the *start* of the load, so a load frozen half-way never passes for
- * fresh. Younger than the jittered TTL: as it is. Older: refreshed alongside, the request does not wait. Older than
- * three TTLs: the request waits for the refresh until that is 500 ms old. After a failed load the next one waits
- * for half to one TTL, so that an outage does not turn every request into a call.
+ * fresh. Younger than the TTL, shortened by up to a fifth at random: as it is. Older: refreshed alongside, the request
+ * does not wait. Older than three TTLs: the request waits for the refresh until that is 500 ms old. After a failed load
+ * the next one waits for half to one TTL, so that an outage does not turn every request into a call.
  */
 export const createCached = <T>({
   load,
@@ -87,7 +87,7 @@ export const createCached = <T>({
       try {
         const value = await load(attempt);
         if (abort.signal.aborted) return;
-        good = { value, loadedAt: startedAt, ttlMs: ttlMs * (0.8 + 0.4 * random()) };
+        good = { value, loadedAt: startedAt, ttlMs: ttlMs * (0.8 + 0.2 * random()) };
         failure = undefined;
         notBefore = 0;
       } catch (error) {
