@@ -2,9 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import { timeLimit } from '../time/time-limit.ts';
 import { ClientLeftError } from './client-left-error.ts';
+import type { Arrival } from './room.ts';
 
 /** A body may come slowly; one of which nothing comes for so long is given up. */
 const SILENT_MS = 30_000;
+
+/** What comes more slowly than this, after so long, is ended when others need its room. */
+const SLOWEST_BYTES_PER_SECOND = 8192;
+const GRACE_MS = 10_000;
 
 /** From this size on a declared body is put where it will lie, in place of being joined at its end. */
 const LARGE = 64 * 1024;
@@ -13,14 +18,20 @@ export interface BodyOptions {
   readonly maxBytes: number;
   /** Told of bytes before they are held. @throws {GatewayError} when they may not be. */
   readonly hold: (bytes: number) => void;
+  /** Told of a body that is on its way and has taken room. @returns is told that it is here, or will not come. */
+  readonly expect: (arrival: Arrival) => () => void;
   /** Called when there is room: a client that asked whether to send the body is told so. */
   readonly reading?: () => void;
   /** The request's. */
   readonly signal: AbortSignal;
   /** How long no byte may come; default: half a minute. */
   readonly silentMs?: number | undefined;
+  /** How long every body may take its time; default: ten seconds. */
+  readonly graceMs?: number | undefined;
 }
 
+const tooSlow = () =>
+  new GatewayError(408, 'request_timeout', 'The body came too slowly, and others needed the room it had taken.');
 const silence = (ms: number) =>
   new GatewayError(408, 'request_timeout', `No byte of the body came for ${ms / 1000} seconds.`);
 
@@ -51,7 +62,7 @@ const createCollector = (declared: number | undefined) => {
  */
 export const readBody = (
   message: IncomingMessage,
-  { maxBytes, hold, reading, signal, silentMs = SILENT_MS }: BodyOptions,
+  { maxBytes, hold, expect, reading, signal, silentMs = SILENT_MS, graceMs = GRACE_MS }: BodyOptions,
 ): Promise<Buffer | number> =>
   new Promise((resolve, reject) => {
     const declared = declaredLength(message);
@@ -60,9 +71,12 @@ export const readBody = (
     if (declared !== undefined) hold(declared);
     reading?.();
     const body = createCollector(declared);
-    let heardAt = performance.now();
+    const beganAt = performance.now();
+    let heardAt = beganAt;
+    let received = 0;
     const settle = (how: () => void) => {
       release();
+      arrived();
       signal.removeEventListener('abort', aborted);
       message.off('data', heard).off('end', ended).off('close', closed).pause();
       how();
@@ -75,8 +89,8 @@ export const readBody = (
       heardAt = performance.now();
       try {
         if (declared === undefined) hold(chunk.length);
-        const length = body.push(chunk);
-        if (length > maxBytes) settle(() => resolve(length));
+        received = body.push(chunk);
+        if (received > maxBytes) settle(() => resolve(received));
       } catch (error) {
         refuse(error);
       }
@@ -88,6 +102,13 @@ export const readBody = (
         else refuse(silence(silentMs));
       });
     let release = watch(silentMs);
+    const arrived = expect({
+      isSlow() {
+        const ms = performance.now() - beganAt;
+        return ms > graceMs && received < (ms / 1000) * SLOWEST_BYTES_PER_SECOND;
+      },
+      giveUp: () => refuse(tooSlow()),
+    });
     signal.addEventListener('abort', aborted);
     message.on('data', heard).once('end', ended).once('close', closed);
   });

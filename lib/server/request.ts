@@ -4,7 +4,7 @@ import { dialectOf, familyFor, findEndpoint } from '../endpoints/index.ts';
 import { readTarget } from '../http/request-target.ts';
 import { createDeadline } from '../time/deadline.ts';
 import { readBody } from './request-body.ts';
-import type { Room } from './room.ts';
+import type { Arrival, Room } from './room.ts';
 import { readUpgrade } from './upgrade.ts';
 
 export interface RequestOptions {
@@ -17,6 +17,8 @@ export interface RequestOptions {
   readonly begin: (workerId: string) => () => void;
   /** How long no byte of a body may come; default: half a minute. */
   readonly silentMs?: number | undefined;
+  /** How long every body may take its time; default: ten seconds. */
+  readonly graceMs?: number | undefined;
   /** Whether it is to go on as a WebSocket. */
   readonly isUpgraded?: boolean;
   /** Called when the body is about to be read: a client that asked whether to send it is told so. */
@@ -34,7 +36,7 @@ const headersOf = ({ headers, socket }: IncomingMessage): Record<string, string>
 /** @returns the same request as Lambda would have delivered it, its body still to be read; and how to let go of it. */
 export const toGatewayRequest = (
   message: IncomingMessage,
-  { requestMs, marginMs, room, begin, silentMs, reading, isUpgraded }: RequestOptions,
+  { requestMs, marginMs, room, begin, silentMs, graceMs, reading, isUpgraded }: RequestOptions,
 ): { readonly request: GatewayRequest; readonly release: () => void } => {
   const { path, query, host } = readTarget(message.url ?? '/');
   const headers = headersOf(message);
@@ -50,6 +52,19 @@ export const toGatewayRequest = (
     room.take(bytes);
     held += bytes;
   };
+  const giveBack = () => {
+    room.give(held);
+    held = 0;
+  };
+  /** Its room is wanted at once, not when the client has been told. */
+  const expect = ({ isSlow, giveUp }: Arrival) =>
+    room.expect({
+      isSlow,
+      giveUp() {
+        giveUp();
+        giveBack();
+      },
+    });
   const request: GatewayRequest = {
     id: '',
     family,
@@ -82,7 +97,8 @@ export const toGatewayRequest = (
       leaveWorker = begin(workerId);
     },
     async receive(maxBytes) {
-      const read = await readBody(message, { maxBytes, hold, reading, signal: deadline.signal, silentMs });
+      const { signal } = deadline;
+      const read = await readBody(message, { maxBytes, hold, expect, reading, signal, silentMs, graceMs });
       if (typeof read === 'number') return read;
       body = read;
       return read.length;
@@ -91,8 +107,7 @@ export const toGatewayRequest = (
   const release = () => {
     deadline.clear();
     leaveWorker();
-    room.give(held);
-    held = 0;
+    giveBack();
   };
   return { request, release };
 };

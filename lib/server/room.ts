@@ -16,18 +16,34 @@ const memoryLimit = (): number => {
 /** @returns `GATEWAY_BUFFERED_BYTES` where it is not set. */
 export const defaultRoom = (): number => Math.floor(memoryLimit() * SHARE);
 
+/** A body that has taken room and is still on its way. */
+export interface Arrival {
+  /** Whether it comes so slowly that it must keep nobody out: a few that declare much and send little would take all room. */
+  isSlow(): boolean;
+  /** Ends it. What it took is given back when this returns. */
+  giveUp(): void;
+}
+
 /** Room for request bodies: how many bytes of them one process holds at once. */
 export interface Room {
-  /** @throws {UnavailableError} 503 + Retry-After, when there is not so much left. */
+  /** @throws {UnavailableError} 503 + Retry-After, when there is not so much left, without those that come too slowly. */
   take(bytes: number): void;
   give(bytes: number): void;
+  /** @returns tells that it is here, or will not come. */
+  expect(arrival: Arrival): () => void;
 }
 
 export const createRoom = (size: number): Room => {
   let taken = 0;
+  const arrivals = new Set<Arrival>();
+  const isFull = (bytes: number) => taken + bytes > size;
   return {
     take(bytes) {
-      if (taken + bytes > size) {
+      for (const arrival of arrivals) {
+        if (!isFull(bytes)) break;
+        if (bytes <= size && arrival.isSlow()) arrival.giveUp();
+      }
+      if (isFull(bytes)) {
         throw new UnavailableError('This gateway holds as many request bodies as it can.', {
           retryAfter: RETRY_SECONDS,
         });
@@ -36,6 +52,10 @@ export const createRoom = (size: number): Room => {
     },
     give(bytes) {
       taken -= bytes;
+    },
+    expect(arrival) {
+      arrivals.add(arrival);
+      return () => arrivals.delete(arrival);
     },
   };
 };

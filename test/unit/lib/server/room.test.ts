@@ -13,6 +13,33 @@ test('beyond its size: 503 + Retry-After, and nothing is taken', () => {
   room.take(8);
 });
 
+test('bodies that come too slowly make way, as many as it takes, and the others stay', () => {
+  const room = createRoom(10);
+  const given: number[] = [];
+  for (const [bytes, isSlow] of [
+    [3, true],
+    [2, false],
+    [3, true],
+    [2, true],
+  ] as const) {
+    room.take(bytes);
+    const arrived = room.expect({
+      isSlow: () => isSlow,
+      giveUp() {
+        given.push(bytes);
+        arrived();
+        room.give(bytes);
+      },
+    });
+  }
+  expect(() => room.take(11)).toThrow(UnavailableError);
+  expect(given).toEqual([]);
+  room.take(5);
+  expect(given).toEqual([3, 3]);
+  expect(() => room.take(4)).toThrow(UnavailableError);
+  expect(given).toEqual([3, 3, 2]);
+});
+
 test('a quarter of what the process may have', () => {
   expect(defaultRoom()).toBeGreaterThan(16 * 1024 * 1024);
   expect(defaultRoom()).toBeLessThanOrEqual(Math.floor((process.constrainedMemory() || Number.MAX_SAFE_INTEGER) / 4));

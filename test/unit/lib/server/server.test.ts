@@ -157,6 +157,24 @@ describe('limits', () => {
     expect(await until(() => canTake(room, 1500))).toBe(true);
   });
 
+  test.each([
+    ['declares', post(['content-length: 1000'], 'x')],
+    ['sends in chunks', post(['transfer-encoding: chunked'], `3e0\r\n${'x'.repeat(992)}\r\n`)],
+  ])('who %s much and sends the rest too slowly makes way for others: 408', async (_, said) => {
+    const { call, room } = await start(bodyOf, { graceMs: 100 });
+    const slow = await call(said);
+    expect(await until(() => !canTake(room, 600))).toBe(true);
+    const other = async () => {
+      const { until } = await call(post(['content-length: 600'], 'x'.repeat(600)));
+      return statusOf(await Promise.race([until('}'), until('>')]))?.[0];
+    };
+    expect(await other()).toBe(503);
+    expect(await until(async () => (await other()) === 200)).toBe(true);
+    const heard = await slow.until('}');
+    expect([statusOf(heard), /connection: close/i.test(heard)]).toEqual([[408], true]);
+    expect(await until(() => canTake(room, 1500))).toBe(true);
+  });
+
   test('a chunked body finds no room while it comes', async () => {
     const { call, room } = await start(bodyOf);
     room.take(1400);
