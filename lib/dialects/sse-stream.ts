@@ -103,6 +103,7 @@ export const sseStream = ({ keepAlive, pretest, follow, fromJson }: SseStreamOpt
         if (parts.isOpen) {
           largeBytes += events.length;
           if (largeBytes <= LONGEST_READ) large.push(events);
+          else large = [];
           return events;
         }
         if (largeBytes === 0) return look(events);

@@ -217,13 +217,16 @@ export const inPiecesOf = (size: number): Behaviour => ({
   },
 });
 
-/** A body of `bytes` bytes made while it is read; the client's pace is the stand-in's. */
-export const bigBody = (bytes: number, contentType = 'application/octet-stream', block = 65_536): Behaviour => ({
+/** A body of `bytes` bytes, this block over and over, made while it is read; the client's pace is the stand-in's. */
+export const bigBody = (
+  bytes: number,
+  contentType = 'application/octet-stream',
+  block = Buffer.alloc(65_536, 'x'),
+): Behaviour => ({
   deliver: async (exchange, answer) => {
     sendHead(exchange, { ...answer, status: 200, headers: { 'content-type': contentType }, streamed: true });
-    const filler = Buffer.alloc(block, 'x');
-    for (let left = bytes; left > 0; left -= block) {
-      if (!(await write(exchange, filler.subarray(0, Math.min(left, block))))) return;
+    for (let left = bytes; left > 0; left -= block.length) {
+      if (!(await write(exchange, block.subarray(0, Math.min(left, block.length))))) return;
     }
     await end(exchange);
   },
