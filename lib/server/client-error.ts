@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { openai } from '../dialects/openai.ts';
 import { GatewayError, InvalidRequestError } from '../errors.ts';
@@ -14,13 +15,24 @@ const toGatewayError = (code: string | undefined): GatewayError => {
   return new InvalidRequestError('This is not a request that HTTP/1.1 allows.');
 };
 
+/** Nothing more is read of a connection whose requests cannot be told apart any more. */
+function end(this: ServerResponse) {
+  this.req.socket.end();
+}
+
 /**
- * Answers what is no request: neither path nor dialect are known, so it is said in OpenAI's.
- * @param socket closed afterwards; at once where an answer is under way on it.
+ * Answers what is no request, or no body of one: where that stands neither path nor dialect are known, so it is said in
+ * OpenAI's. Behind a whole request it costs that one nothing: its answer is finished first.
+ * @param socket closed afterwards; at once where an answer to half a request is under way on it.
  */
 export const answerClientError = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  const isAnswering = (socket as { _httpMessage?: unknown })._httpMessage;
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
+  const { _httpMessage: answer } = socket as { _httpMessage?: ServerResponse | null };
+  const isOver = error.code === 'ECONNRESET' || !socket.writable;
+  if (!isOver && answer?.req.complete) {
+    if (answer.listenerCount('finish', end) === 0) answer.once('finish', end);
+    return;
+  }
+  if (isOver || answer?.headersSent) {
     socket.destroy();
     return;
   }

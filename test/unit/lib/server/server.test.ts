@@ -209,6 +209,36 @@ describe('limits', () => {
     expect(statusOf(await slow.until('<6 6>'))).toEqual([200]);
   });
 
+  test('a chunked body that is none: 400', async () => {
+    const { call } = await start(bodyOf);
+    const heard = await (await call(post(['transfer-encoding: chunked'], 'zz\r\n'))).closed;
+    expect(statusOf(heard)).toEqual([400]);
+    expect(heard).toContain('"code":"invalid_request"');
+  });
+
+  test('what is no request behind a whole one does not cost that one its answer', async () => {
+    const more = Promise.withResolvers<void>();
+    const { call, requests } = await start(({ path }) => {
+      if (path === '/other') return text('other');
+      return streaming(async (sink) => {
+        sink.write('first');
+        await more.promise;
+        sink.write(' last');
+      });
+    });
+    const client = await call(get());
+    await client.until('first');
+    client.say('no request\r\n\r\n');
+    client.say('nor this\r\n\r\n');
+    // What was said before it has been read by then.
+    await (await call(get('/other'))).until('other');
+    more.resolve();
+    const heard = await client.closed;
+    expect(statusOf(heard)).toEqual([200]);
+    expect(heard).toMatch(/first.* last\r\n0\r\n\r\n$/s);
+    expect(requests).toHaveLength(2);
+  });
+
   test.each([
     ['that never ends', 'GET / HTTP/1.1\r\nhost: x\r\nx-slow: '],
     ['that never begins', ''],
