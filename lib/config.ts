@@ -56,6 +56,12 @@ const list = v.pipe(
   ),
 );
 
+/** As browsers say them: in lower case, and without the slash that an address bar shows (RFC 6454 6.2). */
+const origins = v.pipe(
+  list,
+  v.transform((all) => all.map((origin) => origin.replace(/\/$/, '').toLowerCase())),
+);
+
 const keys = v.pipe(
   list,
   v.check(
@@ -128,7 +134,7 @@ const SETTINGS = {
   keepAliveMs: setting('GATEWAY_KEEPALIVE_SECONDS', v.optional(seconds(0.01, 900), '10')),
   deadlineMarginMs: setting('GATEWAY_DEADLINE_MARGIN_MS', v.optional(number(0, 60_000), '1500')),
   maxBodyBytes: setting('GATEWAY_MAX_BODY_BYTES', v.optional(whole(1, 1e9))),
-  corsOrigins: setting('GATEWAY_CORS_ORIGINS', v.optional(list, '')),
+  corsOrigins: setting('GATEWAY_CORS_ORIGINS', v.optional(origins, '')),
   uploadBucket: setting(
     'GATEWAY_UPLOAD_BUCKET',
     v.optional(v.pipe(v.string(), v.trim(), v.nonEmpty('must name a bucket'))),

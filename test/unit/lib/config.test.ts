@@ -74,6 +74,7 @@ describe('each variable', () => {
     ['GATEWAY_DEADLINE_MARGIN_MS', '0', 'deadlineMarginMs', 0],
     ['GATEWAY_MAX_BODY_BYTES', '1048576', 'maxBodyBytes', 1_048_576],
     ['GATEWAY_CORS_ORIGINS', 'https://a.test, https://b.test', 'corsOrigins', ['https://a.test', 'https://b.test']],
+    ['GATEWAY_CORS_ORIGINS', 'https://A.test/,null', 'corsOrigins', ['https://a.test', 'null']],
     ['GATEWAY_CORS_ORIGINS', '*', 'corsOrigins', ['*']],
     ['GATEWAY_UPLOAD_BUCKET', 'media', 'uploadBucket', 'media'],
     ['GATEWAY_UPLOAD_MAX_BYTES', '1000', 'uploadMaxBytes', 1000],
