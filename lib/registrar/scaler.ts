@@ -132,9 +132,11 @@ export const createScaler = ({ ecs, store, work, log, clock, drainMs }: ScalerOp
     }
     const { typical } = next.wake ?? {};
     const hasHealthy = workers.some(({ status }) => status === 'healthy');
+    // They were told to stop before the count was raised again; the next look shows whom ECS has kept.
+    const isLeaving = before?.state === 'draining' && record.state === 'waking';
     return {
       service: next,
-      workers: HIDDEN.has(record.state) ? hidden(workers) : workers,
+      workers: isLeaving || HIDDEN.has(record.state) ? hidden(workers) : workers,
       isWaking: next.state === 'waking',
       isUnserved:
         !hasHealthy &&

@@ -291,6 +291,23 @@ describe('registrar with scaled services', () => {
     expect(['waking', 'awake']).toContain((await service()).state);
   });
 
+  it('sends nobody to a worker that was told to stop, though the count was raised again', async () => {
+    await awake();
+    await minutes(16);
+    aws.ecs.onUpdate((_service, count) => {
+      if (count === 0) want(now);
+    });
+    now += 1_000;
+    // Time for one look: what it saw was before the count was touched.
+    await registrar().run(wakeEvent, 1_500);
+    expect(await service()).toMatchObject({ state: 'waking', desired: 1 });
+    expect((await snapshot()).workers).toMatchObject([{ status: 'draining' }]);
+    // Whom ECS has kept is there again.
+    await run();
+    expect(await service()).toMatchObject({ state: 'awake', healthy: 1 });
+    expect((await snapshot()).workers).toMatchObject([{ status: 'healthy' }]);
+  });
+
   it('work that began in the moment of going to sleep raises the count again', async () => {
     await awake();
     await minutes(16);
