@@ -9,7 +9,8 @@ export interface UnderWay {
   /**
    * A prober whose answers count this process's own requests as well: those that began after the worker was asked, and
    * never less than all that are there, for an engine need not count what still waits in front of it. Where a worker
-   * says nothing of its load they are all that is known.
+   * says nothing of its load they are all that is known, and none is known as well: beside one that has some, a worker
+   * without any is idle and not as busy as that one.
    */
   counted(prober: Prober): Prober;
 }
@@ -29,10 +30,11 @@ export const createUnderWay = (): UnderWay => {
   /** Only workers that are busy are remembered. */
   const all = new Map<string, Own>();
 
-  const withOwn = ({ id }: Worker, seen: Seen): Seen => {
+  /** @param isCounted whether anything is under way at those that are compared. */
+  const withOwn = ({ id }: Worker, seen: Seen, isCounted: boolean): Seen => {
     const own = all.get(id);
-    if (!own || seen === 'busy' || seen === 'asleep') return seen;
-    if (seen === undefined) return { running: own.now, waiting: 0 };
+    if (seen === undefined && isCounted) return { running: own?.now ?? 0, waiting: 0 };
+    if (!own || seen === undefined || seen === 'busy' || seen === 'asleep') return seen;
     if (own.seen !== seen) {
       own.seen = seen;
       own.begunThen = own.begun;
@@ -60,7 +62,8 @@ export const createUnderWay = (): UnderWay => {
       ...prober,
       async loads(workers, signal) {
         const seen = await prober.loads(workers, signal);
-        return workers.map((worker, i) => withOwn(worker, seen[i]));
+        const isCounted = workers.some(({ id }) => all.has(id));
+        return workers.map((worker, i) => withOwn(worker, seen[i], isCounted));
       },
     }),
   };

@@ -26,10 +26,11 @@ test('nothing under way: what workers say passes', async () => {
 test('a worker that says nothing has what this process sent it', async () => {
   const { underWay, loads } = setup({});
   const [first, second] = [underWay.begin('a'), underWay.begin('a')];
-  expect(await loads()).toEqual([{ running: 2, waiting: 0 }, undefined]);
+  const none = { running: 0, waiting: 0 };
+  expect(await loads()).toEqual([{ running: 2, waiting: 0 }, none]);
   first();
   first();
-  expect(await loads()).toEqual([{ running: 1, waiting: 0 }, undefined]);
+  expect(await loads()).toEqual([{ running: 1, waiting: 0 }, none]);
   second();
   expect(await loads()).toEqual([undefined, undefined]);
 });
