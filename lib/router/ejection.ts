@@ -18,6 +18,8 @@ interface Entry {
   readonly until: number;
   /** How long this ejection is: also how long a probation request may stay without an outcome. */
   readonly spanMs: number;
+  /** Whether it is out because a request on probation tries it. */
+  readonly isOnTrial?: true;
 }
 
 export interface Ejection {
@@ -71,7 +73,10 @@ export const createEjection = ({
   };
 
   const failed = (id: string) => {
-    const failures = (entries.get(id)?.failures ?? 0) + 1;
+    const entry = entries.get(id);
+    // Of many requests under way at a worker that dies each fails, and it died once.
+    if (entry && !entry.isOnTrial && isEjected(id)) return;
+    const failures = (entry?.failures ?? 0) + 1;
     const spanMs = Math.min(BASE_MS * GROWTH ** (failures - 1), MAX_MS) * (1 + JITTER * random());
     remember(entries, id, { failures, until: now() + spanMs, spanMs });
   };
@@ -92,7 +97,7 @@ export const createEjection = ({
     },
     started(id) {
       const entry = entries.get(id);
-      if (entry && !isEjected(id)) entries.set(id, { ...entry, until: now() + entry.spanMs });
+      if (entry && !isEjected(id)) entries.set(id, { ...entry, until: now() + entry.spanMs, isOnTrial: true });
     },
   };
 };

@@ -62,6 +62,16 @@ describe('ejection', () => {
     expect(ejection.isEjected('a')).toBe(false);
   });
 
+  test('a worker that dies under many requests has failed once, on probation too', () => {
+    const { clock, ejection } = setup();
+    for (const span of [10_000, 30_000]) {
+      for (let i = 0; i < 64; i += 1) ejection.failed('a');
+      clock.ms += span;
+      expect(ejection.isEjected('a')).toBe(false);
+      ejection.started('a');
+    }
+  });
+
   test('three 500s without a success between them are a failure, and after its time each further one', () => {
     const { clock, ejection } = setup();
     expect([ejection.errored('a'), ejection.errored('a')]).toEqual([false, false]);
