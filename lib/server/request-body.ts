@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, TimeoutError } from '../errors.ts';
+import type { Deadline } from '../time/deadline.ts';
 import { timeLimit } from '../time/time-limit.ts';
 import { ClientLeftError } from './client-left-error.ts';
 import type { Arrival } from './room.ts';
@@ -10,6 +11,9 @@ const SILENT_MS = 30_000;
 /** What comes more slowly than this, after so long, is ended when others need its room. */
 const SLOWEST_BYTES_PER_SECOND = 8192;
 const GRACE_MS = 10_000;
+
+/** A timer may be so much early by the wall clock. */
+const TIMER_MS = 50;
 
 /** From this size on a declared body is put where it will lie, in place of being joined at its end. */
 const LARGE = 64 * 1024;
@@ -23,13 +27,15 @@ export interface BodyOptions {
   /** Called when there is room: a client that asked whether to send the body is told so. */
   readonly reading?: () => void;
   /** The request's. */
-  readonly signal: AbortSignal;
+  readonly deadline: Pick<Deadline, 'signal' | 'endsAt'>;
   /** How long no byte may come; default: half a minute. */
   readonly silentMs?: number | undefined;
   /** How long every body may take its time; default: ten seconds. */
   readonly graceMs?: number | undefined;
 }
 
+const tooLate = () =>
+  new GatewayError(408, 'request_timeout', 'The body was not here when the time limit of this request was reached.');
 const tooSlow = () =>
   new GatewayError(408, 'request_timeout', 'The body came too slowly, and others needed the room it had taken.');
 const silence = (ms: number) =>
@@ -58,13 +64,14 @@ const createCollector = (declared: number | undefined) => {
 /**
  * Reads a request's body.
  * @returns the body, or how many bytes had come when they were more than `maxBytes`; the rest is not read.
- * @throws {GatewayError} 408 when no byte came for half a minute; what `hold` throws; {ClientLeftError}; the signal's reason.
+ * @throws {GatewayError} 408 when no byte came for half a minute, or not all in the request's time; what `hold` throws; {ClientLeftError}; the signal's reason.
  */
 export const readBody = (
   message: IncomingMessage,
-  { maxBytes, hold, expect, reading, signal, silentMs = SILENT_MS, graceMs = GRACE_MS }: BodyOptions,
+  { maxBytes, hold, expect, reading, deadline, silentMs = SILENT_MS, graceMs = GRACE_MS }: BodyOptions,
 ): Promise<Buffer | number> =>
   new Promise((resolve, reject) => {
+    const { signal } = deadline;
     const declared = declaredLength(message);
     if (declared === 0) return resolve(Buffer.alloc(0));
     // Before the client is asked for them: it shall not send what there is no room for.
@@ -82,7 +89,9 @@ export const readBody = (
       how();
     };
     const refuse = (error: unknown) => settle(() => reject(error));
-    const aborted = () => refuse(signal.reason);
+    // Nobody else has kept it waiting.
+    const isOver = () => signal.reason instanceof TimeoutError && Date.now() >= deadline.endsAt - TIMER_MS;
+    const aborted = () => refuse(isOver() ? tooLate() : signal.reason);
     const closed = () => refuse(new ClientLeftError());
     const ended = () => settle(() => resolve(body.bytes()));
     const heard = (chunk: Buffer) => {

@@ -97,8 +97,7 @@ export const toGatewayRequest = (
       leaveWorker = begin(workerId);
     },
     async receive(maxBytes) {
-      const { signal } = deadline;
-      const read = await readBody(message, { maxBytes, hold, expect, reading, signal, silentMs, graceMs });
+      const read = await readBody(message, { maxBytes, hold, expect, reading, deadline, silentMs, graceMs });
       if (typeof read === 'number') return read;
       body = read;
       return read.length;

@@ -88,6 +88,10 @@ export const startHouse = async (env: Readonly<Record<string, string>> = {}): Pr
   };
 };
 
+/** The process's memory, before and at its peak, in words. */
+export const resident = (beforeMB: number, { peakMB }: Others): string =>
+  `resident: ${beforeMB.toFixed(0)} MB before, ${peakMB.toFixed(0)} MB at the peak`;
+
 /** @returns what there is against how the others fared. */
 export const unharmed = ({ failed }: Others): readonly string[] =>
   failed.length === 0 ? [] : [`${failed.length} requests of others failed: ${[...new Set(failed)].join(', ')}`];

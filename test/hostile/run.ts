@@ -1,8 +1,9 @@
 import '../support/quiet.ts';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { buildServer } from '../../infra/build.js';
 import { hogs } from './hogs.ts';
-import { type House, type Report, startHouse } from './house.ts';
+import { type House, type Report, resident, startHouse } from './house.ts';
 import { idleConnections } from './idle-connections.ts';
 import { slowReaders } from './slow-readers.ts';
 import { slowBodies, slowHeads } from './slowloris.ts';
@@ -26,8 +27,9 @@ const requestMs = 40_000;
 const roomBytes = 50_000_000;
 
 const quiet = async (house: House): Promise<Report> => {
-  const { others } = await house.beside(() => new Promise((resolve) => setTimeout(resolve, 5000)));
-  return { title: 'nobody beside them', lines: [others.line], problems: [] };
+  const before = house.residentMB();
+  const { others } = await house.beside(() => pause(30_000));
+  return { title: 'nobody beside them, half a minute', lines: [resident(before, others), others.line], problems: [] };
 };
 
 const kinds: Readonly<

@@ -1,5 +1,5 @@
 import { closings, drip, gather, span } from './crowd.ts';
-import { type House, type Report, unharmed } from './house.ts';
+import { type House, type Report, resident, unharmed } from './house.ts';
 
 const statusOf = (heard: string) => /^HTTP\/1\.1 (\d+)/.exec(heard)?.[1] ?? 'nothing';
 const statuses = (all: readonly { readonly heard: string }[]) =>
@@ -8,8 +8,9 @@ const lateOnes = (what: string, all: readonly { readonly ms: number }[], limitMs
   const late = all.filter(({ ms }) => ms > limitMs).length;
   return late === 0 ? [] : [`${late} ${what} were closed late`];
 };
-const resident = (before: number, peak: number) =>
-  `resident: ${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`;
+
+/** What is left of a refused body is read so long, and no longer, so that its client hears why. */
+const LINGER_MS = 30_000;
 
 /** Heads that come a byte a second and never end. */
 export const slowHeads = async (house: House, count: number): Promise<Report> => {
@@ -26,7 +27,7 @@ export const slowHeads = async (house: House, count: number): Promise<Report> =>
   });
   return {
     title: `${count} heads, a byte a second`,
-    lines: [`closed after ${span(came)} with ${statuses(came)}`, resident(before, others.peakMB), others.line],
+    lines: [`closed after ${span(came)} with ${statuses(came)}`, resident(before, others), others.line],
     problems: [...lateOnes('heads', came, 40_000), ...unharmed(others)],
   };
 };
@@ -64,12 +65,12 @@ export const slowBodies = async (
     lines: [
       `the silent ones are closed after ${span(came.silent)} with ${statuses(came.silent)}`,
       `the slow ones after ${span(came.slow)} with ${statuses(came.slow)} (a request may take ${requestMs / 1000} s)`,
-      resident(before, others.peakMB),
+      resident(before, others),
       others.line,
     ],
     problems: [
       ...lateOnes('silent bodies', came.silent, 45_000),
-      ...lateOnes('slow bodies', came.slow, requestMs + 15_000),
+      ...lateOnes('slow bodies', came.slow, requestMs + LINGER_MS + 15_000),
       ...unharmed(others),
     ],
   };

@@ -199,6 +199,13 @@ describe('limits', () => {
     expect(statusOf(await (await call(post(['content-length: 2'], 'ab'))).until('<2 2>'))).toEqual([200]);
   });
 
+  test('a body that is not here when the request’s time is over: 408, and no fault of a worker’s', async () => {
+    const { call } = await start(bodyOf, { requestMs: 300 });
+    const slow = await call(post(['content-length: 10'], 'half'));
+    const heard = await slow.until('}');
+    expect([statusOf(heard), /"code":"request_timeout"/.test(heard)]).toEqual([[408], true]);
+  });
+
   test('a body that comes slowly but comes is waited for', async () => {
     const { call } = await start(bodyOf, { silentMs: 200 });
     const slow = await call(post(['content-length: 6']));
