@@ -127,7 +127,7 @@ export const sseStream = ({ keepAlive, pretest, follow, fromJson }: SseStreamOpt
       finish(isClean) {
         const wasComplete = follower.complete(isClean, last()) === '';
         if (wasComplete && parts.isOpen) return '';
-        if (wasComplete && isClean) return parts.held;
+        if (wasComplete && isClean) return scrub ? scrub(parts.held) : parts.held;
         const rest = settle();
         const missing = follower.complete(isClean, last());
         return missing === undefined ? undefined : Buffer.concat([rest, Buffer.from(missing)]);

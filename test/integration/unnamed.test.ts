@@ -47,6 +47,9 @@ const ask = async (name: string, behaviour: Behaviour, stream = true) => {
 };
 const data = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
 
+const events = { 'content-type': 'text/event-stream' };
+const lines = { 'content-type': 'application/x-ndjson' };
+
 describe('the name of a node that loads a model', () => {
   test.each<[string, string, Behaviour, boolean, number]>([
     ['503', 'chat', reply(503, { error, loading }), false, 503],
@@ -63,6 +66,21 @@ describe('the name of a node that loads a model', () => {
       'chat',
       endingWith(2, data({ error, loading }).replace(',"', ',\ndata: "')),
       true,
+      200,
+    ],
+    ['an event in another status', 'chat', reply(500, data({ error, loading }), events), false, 500],
+    [
+      'a line in another status',
+      'ollama chat',
+      reply(404, `{}\n${JSON.stringify({ error: message, loading })}\n`, lines),
+      true,
+      404,
+    ],
+    [
+      'an event of an unknown kind, without its end',
+      'embeddings',
+      reply(200, data({ a: 1 }) + data({ error, loading }).trimEnd(), events),
+      false,
       200,
     ],
     ['a line', 'ollama chat', endingWith(2, `${JSON.stringify({ error: message, loading })}\n`), true, 200],
