@@ -33,7 +33,9 @@ export const withoutNames = async (
 ): Promise<PrimedBody | undefined> => {
   if (!mayBeLoading(answered)) return undefined;
   const { body, isWhole } = await readShort(answered.body, { ...limits, maxBytes: LONGEST });
+  if (!isWhole) return body;
   const framing = framingOf(answered);
-  const scrub = framing ? scrubFor(framing) : scrubBody;
-  return isWhole ? { ...body, first: [scrub(Buffer.concat(body.first))] } : body;
+  // It may be JSON all the same.
+  const clean = scrubBody(Buffer.concat(body.first));
+  return { ...body, first: [framing ? scrubFor(framing)(clean) : clean] };
 };

@@ -69,6 +69,7 @@ describe('the name of a node that loads a model', () => {
       200,
     ],
     ['an event in another status', 'chat', reply(500, data({ error, loading }), events), false, 500],
+    ['JSON that is called events', 'chat', reply(500, JSON.stringify({ error, loading }), events), false, 500],
     [
       'a line in another status',
       'ollama chat',
