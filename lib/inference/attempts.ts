@@ -172,7 +172,8 @@ export const startAttempts = (options: AttemptsOptions): Attempts => {
       await beforeFailover?.();
       const isAsleep = fault === 'failed' && (await hasGoneToSleep(worker));
       if (!isAsleep && !canMove()) {
-        if (kept) {
+        // A page would not pass: what is said then is the gateway's own, and names who was tried last.
+        if (kept && !isPage(kept.answer)) {
           name(kept.worker);
           return pass(kept.worker, kept.answer);
         }

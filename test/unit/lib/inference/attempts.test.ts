@@ -186,6 +186,15 @@ describe("a worker's own 500", () => {
     expect([stampOf(request.holder), fleet.asked]).toEqual(['a', ['a', 'b']]);
   });
 
+  test.each([
+    ['dies', failing('reset', true)],
+    ['answers with a page as well', broken('<html>', 'text/html')],
+  ])('that is a page, whose other worker %s: neither passes, and the header names the last one', async (_, script) => {
+    const { outcome, request } = await run({ a: broken('<html>', 'text/html'), b: script });
+    expect(outcome).toMatchObject({ status: 502 });
+    expect(stampOf(request.holder)).toBe('b');
+  });
+
   test('with nobody else to ask passes, in any type but a page', async () => {
     const { outcome } = await run({ a: broken('Internal Server Error', 'text/plain') });
     expect(answeredBy(outcome).status).toBe(500);
