@@ -10,7 +10,7 @@ import { readStream } from './token-reader.ts';
 import { startTokenWorker } from './token-worker.ts';
 
 /**
- * `npm run streams [-- --streams=100,500,1000 --every=20 --seconds=10 --ramp=2]`: so many streams at once through one
+ * `npm run streams [-- --streams=100,500,1000 --every=20 --seconds=10 --ramp=20]`: so many streams at once through one
  * container on one processor, a token each `every` milliseconds; how late tokens come and what the process needs. Worker
  * and reader are one process, on another processor; the same streams without a gateway in between show what is theirs.
  */
@@ -19,17 +19,17 @@ const { values } = parseArgs({
     streams: { type: 'string', default: '100,250,500,750,1000' },
     every: { type: 'string', default: '20' },
     seconds: { type: 'string', default: '10' },
-    /** Over so many seconds the streams begin; tokens of that time are counted apart. */
-    ramp: { type: 'string', default: '2' },
+    /** Over so many seconds the streams begin, default 50 a second; tokens of that time are counted apart. */
+    ramp: { type: 'string' },
     /** Options for the gateway's Node, such as a profiler's. */
     node: { type: 'string', default: '' },
   },
 });
 const everyMs = Number(values.every);
-const rampMs = Number(values.ramp) * 1000;
-const seconds = Number(values.seconds);
+/** A full loop accepts one connection a turn: in less time they would not all be there at once. */
+const rampMsFor = (count: number) => (values.ramp === undefined ? count * 20 : Number(values.ramp) * 1000);
 /** A stream lasts until the last one has begun, and `seconds` more. */
-const tokens = Math.round((seconds * 1000 + rampMs) / everyMs);
+const tokensFor = (count: number) => Math.round((Number(values.seconds) * 1000 + rampMsFor(count)) / everyMs);
 const [GATEWAY_CORE, OUR_CORE] = ['0', '1'];
 const processors = availableParallelism();
 const isPinned = processors > 1;
@@ -43,7 +43,7 @@ const body = JSON.stringify({
   stream: true,
   messages: [{ role: 'user', content: 'Say hello to everybody who reads this.' }],
 });
-const worker = await startTokenWorker({ everyMs, tokens });
+const worker = await startTokenWorker({ everyMs });
 
 /** Late tokens while all streams were under way, and while they began. */
 interface Delays {
@@ -52,6 +52,9 @@ interface Delays {
 }
 
 const run = async (origin: string, count: number) => {
+  const rampMs = rampMsFor(count);
+  const tokens = tokensFor(count);
+  worker.setTokens(tokens);
   const delays: Delays = { steady: [], ramp: [] };
   const startedAt = performance.now();
   const allAt = startedAt + rampMs;
@@ -92,9 +95,7 @@ const watchCpu = (pid: number) => {
 };
 
 await buildServer();
-console.log(
-  `${processors} processors, load ${loadavg()[0]?.toFixed(2)}; a token each ${everyMs} ms, ${tokens} a stream`,
-);
+console.log(`${processors} processors, load ${loadavg()[0]?.toFixed(2)}; a token each ${everyMs} ms`);
 for (const count of values.streams.split(',').map(Number)) {
   const ownCpu = watchCpu(process.pid);
   const direct = await run(worker.origin, count);
@@ -110,7 +111,7 @@ for (const count of values.streams.split(',').map(Number)) {
     [
       `${count} streams, gateway: ${whole} whole`,
       `a token late ${late(delays.steady)} (while streams begin ${late(delays.ramp)})`,
-      `gateway ${gateway.percent} % of a processor, ${((gateway.ms * 1000) / count / tokens).toFixed(1)} us a token`,
+      `gateway ${gateway.percent} % of a processor, ${((gateway.ms * 1000) / count / tokensFor(count)).toFixed(1)} us a token`,
       `worker and reader ${own.percent} %`,
       `${peakRssMb(pid).toFixed(0)} MB`,
     ].join('; '),

@@ -24,15 +24,15 @@ interface Stream {
 
 export interface TokenWorkerOptions {
   readonly everyMs: number;
-  /** Of one stream. */
-  readonly tokens: number;
 }
 
 /** Batches, a millisecond apart where there is one for each. */
 const batchesFor = (everyMs: number) => Math.max(1, Math.round(everyMs));
 
 /** @returns where it listens, and how to end it. */
-export const startTokenWorker = async ({ everyMs, tokens }: TokenWorkerOptions) => {
+export const startTokenWorker = async ({ everyMs }: TokenWorkerOptions) => {
+  /** Of a stream that begins. */
+  let tokens = 1;
   const batches: Set<Stream>[] = Array.from({ length: batchesFor(everyMs) }, () => new Set());
   let opened = 0;
 
@@ -81,6 +81,9 @@ export const startTokenWorker = async ({ everyMs, tokens }: TokenWorkerOptions) 
   const address = server.address();
   return {
     origin: `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`,
+    setTokens(ofStream: number) {
+      tokens = ofStream;
+    },
     close() {
       clearTimeout(timer);
       server.close();
