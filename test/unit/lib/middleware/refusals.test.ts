@@ -63,7 +63,7 @@ describe('every error in every dialect', () => {
     const anthropic = await render('/v1/messages', error);
     expect(anthropic.json).toEqual({
       type: 'error',
-      error: { type: anthropicType, message: error.message },
+      error: { type: anthropicType, message: error instanceof ModelNotFoundError ? 'model: m' : error.message },
       request_id: 'id-1',
     });
     const ollama = await render('/api/chat', error);
