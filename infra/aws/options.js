@@ -1,3 +1,4 @@
+import { cloudFrontPrefixLists } from './container/cloudfront-prefix-lists.js';
 import { contradictionIn } from './contradictions.js';
 import { nameProblem } from './names.js';
 import { readCallers, readTargets } from './targets.js';
@@ -75,11 +76,11 @@ const ids = /** @type {const} */ ({
 /**
  * Checks the parameters of a deployment.
  * @param {Record<string, unknown>} params name -> value, `params` of `serverless.yml` under those of the command line
- * @param {{ service: string, stage: string }} about
+ * @param {{ service: string, stage: string, region?: string }} about
  * @returns {Options}
  * @throws {Error} that names the parameter
  */
-export const readOptions = (params, { service, stage }) => {
+export const readOptions = (params, { service, stage, region = '' }) => {
   const text = (/** @type {string} */ name) => String(params[name] ?? '').trim();
   for (const [name, values] of Object.entries(choices)) {
     if (!values.includes(text(name))) throw new Error(`--param ${name} must be one of ${values.join(', ')}`);
@@ -119,9 +120,10 @@ export const readOptions = (params, { service, stage }) => {
     containerImage: text('containerImage'),
     containerArchitecture: /** @type {Options['containerArchitecture']} */ (text('containerArchitecture')),
     containerCertificateArn: text('containerCertificateArn'),
-    containerDomain: text('containerDomain'),
+    // What CloudFront asks for and checks: the name that callers use is as good as any that the certificate covers.
+    containerDomain: text('containerDomain') || (text('containerCertificateArn') && text('edgeDomain')),
     containerCallers: readCallers(list(text('containerCallers'))),
-    cloudFrontPrefixListId: text('cloudFrontPrefixListId'),
+    cloudFrontPrefixListId: text('cloudFrontPrefixListId') || (cloudFrontPrefixLists.get(region) ?? ''),
     edge: text('edge') === 'on',
     edgeDomain: text('edgeDomain'),
     edgeCertificateArn: text('edgeCertificateArn'),

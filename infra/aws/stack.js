@@ -41,6 +41,7 @@ const optionsOf = async ({ options, resolveVariable, resolveConfigurationPropert
   return readOptions(Object.fromEntries(await Promise.all(entries)), {
     service: String(await resolveVariable('self:service')),
     stage,
+    region: String(await resolveVariable('self:provider.region')),
   });
 };
 

@@ -8,12 +8,9 @@ const taskParams = {
   ...vpc,
 };
 
-const throughCloudFront = { cloudFrontPrefixListId: 'pl-3b927c52' };
-
 /** The least that `door=container` asks for, with a NAT and workers of the team. */
 export const containerParams = {
   ...taskParams,
-  ...throughCloudFront,
   network: 'own',
   workerTargets: 'sg-0123456789abcdef0:8000,10.0.7.4:8080',
 };
@@ -36,7 +33,6 @@ export const insideParams = withCertificate({
 /** With endpoints, GPU workers and uploads. */
 export const fullParams = {
   ...taskParams,
-  ...throughCloudFront,
   ...{ network: 'endpoints', workers: 'on', clusters: 'llm', uploads: 'on' },
   ...{ s3PrefixListId: 'pl-63a5400a', routeTableIds: 'rtb-0123456789abcdef0' },
 };

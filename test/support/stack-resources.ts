@@ -20,7 +20,8 @@ export const resourcesOf = async (params: Readonly<Record<string, string>>): Pro
   return (await resources({
     options: { param: Object.entries(params).map(([name, value]) => `${name}=${value}`) },
     resolveVariable: async (variable) =>
-      ({ 'self:service': 'localai-gateway', 'sls:stage': 'dev' })[variable] ?? all[variable.replace('param:', '')],
+      ({ 'self:service': 'localai-gateway', 'sls:stage': 'dev', 'self:provider.region': 'us-east-1' })[variable] ??
+      all[variable.replace('param:', '')],
     resolveConfigurationProperty: async ([first]) =>
       first === 'params' ? { default: readParams() } : Object.fromEntries(environment),
   })) as Template;

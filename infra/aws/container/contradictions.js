@@ -31,7 +31,7 @@ const callersProblem = ({ edge, cloudFrontPrefixListId, containerCallers, contai
   if (edge) {
     return cloudFrontPrefixListId
       ? undefined
-      : 'door=container needs cloudFrontPrefixListId, of com.amazonaws.global.cloudfront.origin-facing: nobody else may come in';
+      : 'door=container needs cloudFrontPrefixListId in this region, of com.amazonaws.global.cloudfront.origin-facing: nobody else may come in';
   }
   if (!containerCertificateArn) {
     return 'door=container with edge=off needs containerCertificateArn and containerDomain: keys are not sent in clear';
@@ -59,7 +59,7 @@ export const containerProblem = (options, isNarrow) => {
     return 'door=container needs two subnetIds or more, each in an availability zone of its own: so does a load balancer';
   }
   if (Boolean(containerCertificateArn) !== Boolean(containerDomain)) {
-    return 'containerCertificateArn and containerDomain go together: the name is what the certificate is checked for';
+    return 'containerCertificateArn and containerDomain (or edgeDomain) go together: the name is what the certificate is checked for';
   }
   if (containerMinTasks < 2)
     return 'containerMinTasks must be at least 2: one alone takes everybody along when it ends';

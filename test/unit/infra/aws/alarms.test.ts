@@ -43,7 +43,7 @@ interface Properties {
   }[];
 }
 const optionsOf = (params: Record<string, string>) =>
-  readOptions({ ...readParams(), ...params }, { service: 'localai-gateway', stage: 'dev' });
+  readOptions({ ...readParams(), ...params }, { service: 'localai-gateway', stage: 'dev', region: 'us-east-1' });
 
 const ours = (namespace: string) => namespace.startsWith(NAMESPACE);
 

@@ -85,8 +85,11 @@ describe('parameters of a deployment', () => {
     [{ ...container, containerImage: '' }, 'needs containerImage'],
     [{ ...container, containerImage: '<account>.dkr.ecr.us-east-1.amazonaws.com/gateway' }, 'names no image'],
     [{ ...container, subnetIds: 'subnet-0000000a' }, 'two subnetIds'],
-    [{ ...container, containerDomain: 'llm.example.org' }, 'containerCertificateArn and containerDomain go together'],
-    [{ ...container, cloudFrontPrefixListId: '' }, 'needs cloudFrontPrefixListId'],
+    [
+      { ...container, containerDomain: 'llm.example.org' },
+      'containerCertificateArn and containerDomain (or edgeDomain) go together',
+    ],
+    [{ ...container, cloudFrontPrefixListId: '' }, 'needs cloudFrontPrefixListId in this region'],
     [{ ...inside, containerCallers: '10.0.0.0/8' }, 'keys are not sent in clear'],
     [{ ...inside, ...certificate }, 'needs containerCallers'],
     [{ ...inside, ...certificate, containerCallers: 'everybody' }, 'containerCallers: "everybody"'],
@@ -102,6 +105,22 @@ describe('parameters of a deployment', () => {
     [{ edgeDomain: 'llm.example.org' }, 'edgeDomain and edgeCertificateArn go together'],
   ])('%j is refused in words', (given, words) => {
     expect(() => read(given)).toThrow(words);
+  });
+
+  test('where CloudFront comes from is known in most regions, and what is given comes first', () => {
+    const params = { ...readParams(), ...container, cloudFrontPrefixListId: '' };
+    const inRegion = (region: string, given = '') =>
+      readOptions({ ...params, cloudFrontPrefixListId: given }, { ...about, region }).cloudFrontPrefixListId;
+    expect([inRegion('eu-central-1'), inRegion('eu-central-1', 'pl-00000000')]).toEqual(['pl-a3a144ca', 'pl-00000000']);
+    expect(() => inRegion('xx-new-1')).toThrow('needs cloudFrontPrefixListId in this region');
+  });
+
+  test("a container's certificate is checked for the callers' own name unless there is another", () => {
+    const edged = { edgeDomain: 'llm.example.org', edgeCertificateArn: 'arn:aws:acm:us-east-1:1:certificate/1' };
+    const domain = (given: Record<string, unknown>) => read({ ...container, ...edged, ...given }).containerDomain;
+    expect(domain({})).toBe('');
+    expect(domain({ containerCertificateArn: 'arn:aws:acm:x' })).toBe('llm.example.org');
+    expect(domain(certificate)).toBe('llm.internal.example.org');
   });
 
   test.each([

@@ -23,7 +23,10 @@ interface ViewerResponse {
 
 /** The very text that is deployed. */
 const codeOf = (params: Record<string, string> = {}) => {
-  const options = readOptions({ ...readParams(), ...params }, { service: 'gateway', stage: 'test' });
+  const options = readOptions(
+    { ...readParams(), ...params },
+    { service: 'gateway', stage: 'test', region: 'us-east-1' },
+  );
   const { Resources } = edge(options, table) as { Resources: Record<string, { Properties: { FunctionCode: string } }> };
   return Resources.ViewerRequestFunction?.Properties.FunctionCode ?? '';
 };
