@@ -1,5 +1,3 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { functionFor } from '../../lib/endpoints/index.ts';
@@ -8,6 +6,7 @@ import { createContainerService } from './cloud/container-service.ts';
 import { serveJsonApi } from './cloud/json-api.ts';
 import { createParameterStore } from './cloud/parameter-store.ts';
 import { startDemoWorkers } from './demo-worker/launch.ts';
+import { freePort } from './free-port.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { readFunctions } from './serverless-yml.ts';
 import { createShutdown, stopWhenAsked } from './shutdown.ts';
@@ -37,14 +36,6 @@ const secondsOf = (name: string, otherwise: number): number => {
 
 const startedAt = Date.now();
 const say = (line: string) => console.log(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`);
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-};
 
 const shutdown = createShutdown();
 const { closers, stop } = shutdown;

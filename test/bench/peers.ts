@@ -1,10 +1,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '../../infra/local/free-port.ts';
 
 const PORTKEY = '1.15.2';
 /** With the web server that npm resolves for it today, 1.19.19, it answers 500 to every event stream. */
@@ -21,14 +21,6 @@ export interface Peer {
 }
 
 const scratch = join(tmpdir(), 'localai-gateway-bench');
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 
 /** @throws {Error} when nothing answers within ten seconds. */
 const answering = async (url: string): Promise<void> => {

@@ -1,16 +1,7 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect, test } from '@jest/globals';
+import { freePort } from '../../infra/local/free-port.ts';
 import { startRunner } from '../support/runner.ts';
 import { until } from '../support/until.ts';
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-};
 
 test('npm run demo:sleep: a request wakes a worker and is answered by it, and the worker goes to sleep again', async () => {
   const env = { PORT: String(await freePort()), DEMO_IDLE_SECONDS: '1', DEMO_START_SECONDS: '0.5' };

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { freePort } from '../../infra/local/free-port.ts';
 import type { FetchText } from '../../lib/router/ask-load.ts';
 import type { Seen } from '../../lib/router/policies/policy.ts';
 import { createProber } from '../../lib/router/probe.ts';
@@ -17,14 +18,6 @@ const listen = async (server: Server): Promise<number> => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
-};
-
-const freePort = async (): Promise<number> => {
-  const server = createServer();
-  const port = await listen(server);
-  server.close();
-  await once(server, 'close');
-  return port;
 };
 
 const fetchText: FetchText = (url, { signal, headers }) =>

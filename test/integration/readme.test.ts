@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { freePort } from '../../infra/local/free-port.ts';
 import { ConfigError, parseConfig } from '../../lib/config.ts';
 import { endpoints } from '../../lib/endpoints/index.ts';
 import { has } from '../support/needs.ts';
@@ -38,14 +37,6 @@ done
 const folder = mkdtempSync(join(tmpdir(), 'readme-'));
 let runner: Runner;
 let port: number;
-
-const freePort = async (): Promise<number> => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return free;
-};
 
 /** Runs a program in the folder the examples share. @throws {Error} when it fails, with what it printed. */
 const run = (program: string, args: readonly string[]) =>

@@ -1,6 +1,5 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../infra/local/free-port.ts';
 import { startAws } from '../support/aws.ts';
 import { fetchAll } from '../support/http.ts';
 import { type Runner, startRunner } from '../support/runner.ts';
@@ -12,19 +11,11 @@ import { until } from '../support/until.ts';
 const READY = 'Ctrl-C ends it.';
 const messages = [{ role: 'user', content: 'hello' }];
 
-const freePort = async (): Promise<string> => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-};
-
 const startGateway = async (
   env: Readonly<Record<string, string>>,
   args: readonly string[] = ['infra/local/start.ts'],
 ) => {
-  const PORT = await freePort();
+  const PORT = String(await freePort());
   const runner = startRunner(args, { PORT, ...env });
   return { runner, origin: `http://127.0.0.1:${PORT}` };
 };

@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readOptions } from '../../infra/aws/options.js';
 import { taskDefinition } from '../../infra/aws/workers/task.js';
+import { freePort } from '../../infra/local/free-port.ts';
 import { haproxyLoadSources } from '../../lib/engines/haproxy.ts';
 import { createWorkReader } from '../../lib/registrar/work.ts';
 import { createAsk } from '../../lib/upstream/ask.ts';
@@ -16,15 +17,6 @@ import { fetchAll, type Reply, send } from '../support/http.ts';
 import { needs } from '../support/needs.ts';
 import { readParams } from '../support/stack-params.ts';
 import { until } from '../support/until.ts';
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-};
 
 /** The sidecar as the task definition has it, its command included; only the two ports are free ones. */
 const doorOf = (port: number, enginePort: number) => {

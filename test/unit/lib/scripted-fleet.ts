@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Context } from 'aws-lambda';
+import type { ScaledService } from '../../../lib/discovery/scaled-service.ts';
 import type { ForwardedEndpoint } from '../../../lib/endpoints/endpoint.ts';
 import type { GatewayRequest } from '../../../lib/endpoints/gateway-request.ts';
 import { findEndpoint } from '../../../lib/endpoints/index.ts';
@@ -22,6 +23,21 @@ export const workerOf = (id: string, more: Partial<Worker> = {}): Worker => ({
   url: `http://${id}.test:8080`,
   status: 'healthy',
   engine: 'localai',
+  ...more,
+});
+
+/** A service that sleeps. */
+export const serviceOf = (more: Partial<ScaledService> = {}): ScaledService => ({
+  name: 'chat',
+  state: 'asleep',
+  since: 0,
+  desired: 0,
+  running: 0,
+  healthy: 0,
+  models: ['m'],
+  min: 0,
+  max: 1,
+  idleMinutes: 15,
   ...more,
 });
 

@@ -4,25 +4,15 @@ import { createWishes } from '../../../../lib/discovery/wishes.ts';
 import { wishForSession } from '../../../../lib/inference/session-wishes.ts';
 import type { ScaleRecord } from '../../../../lib/registrar/scale-record.ts';
 import { decide } from '../../../../lib/registrar/scaling.ts';
+import { serviceOf } from '../scripted-fleet.ts';
 import { createFakeClock, type FakeClock } from '../time/fake-clock.ts';
 
 /** docs/contract.md 11 and 12: a session keeps its service awake, whatever the engine counts of it. */
 const MINUTE_MS = 60_000;
 const NAME = '/p/runtime/wake/chat';
 
-const serviceOf = (more: Partial<ScaledService>): ScaledService => ({
-  name: 'chat',
-  state: 'awake',
-  since: 0,
-  desired: 1,
-  running: 1,
-  healthy: 1,
-  models: ['m'],
-  min: 0,
-  max: 1,
-  idleMinutes: 15,
-  ...more,
-});
+const awake = (more: Partial<ScaledService> = {}) =>
+  serviceOf({ state: 'awake', desired: 1, running: 1, healthy: 1, ...more });
 
 /** SSM with one wish in it, and containers that hold sessions. */
 const open = (clock: FakeClock, service: () => ScaledService) => {
@@ -46,7 +36,7 @@ const open = (clock: FakeClock, service: () => ScaledService) => {
         const source = {
           current: async () => ({
             workers: [],
-            services: [serviceOf({ name: 'other' }), service()],
+            services: [awake({ name: 'other' }), service()],
             exposeNodeHeader: false,
             apiKeys: [],
             adminKeys: [],
@@ -93,7 +83,7 @@ describe('sessions', () => {
     'of %d minutes of idle time keep it awake; without them it sleeps',
     async (idleMinutes) => {
       const clock = createFakeClock();
-      const { container, wish } = open(clock, () => serviceOf({ idleMinutes }));
+      const { container, wish } = open(clock, () => awake({ idleMinutes }));
       const { session } = container();
       const watched: Watched = { minutes: idleMinutes * 5, idleMs: idleMinutes * MINUTE_MS, wantedAt: wish };
       const { done, leave } = session();
@@ -107,7 +97,7 @@ describe('sessions', () => {
 
   test('of many containers write once in a quarter of the idle time, and ask little', async () => {
     const clock = createFakeClock();
-    const { container, count } = open(clock, () => serviceOf({}));
+    const { container, count } = open(clock, () => awake());
     const containers = Array.from({ length: 3 }, container);
     const sessions = containers.flatMap(({ session }) => Array.from({ length: 50 }, session));
     await clock.advance(60 * MINUTE_MS);
@@ -121,14 +111,14 @@ describe('sessions', () => {
 
   test('end a draining that had begun before they were seen', async () => {
     const clock = createFakeClock();
-    let service = serviceOf({});
+    let service = awake();
     const { container, wish, say } = open(clock, () => service);
     say(clock.now());
     const { done, leave } = container().session();
     await clock.advance(0);
     expect(wish()).toBe(clock.now());
     await clock.advance(30_000);
-    service = serviceOf({ state: 'draining', since: clock.now() });
+    service = awake({ state: 'draining', since: clock.now() });
     await clock.advance(MINUTE_MS);
     expect(wish()).toBeGreaterThan(service.since);
     leave();
@@ -137,7 +127,7 @@ describe('sessions', () => {
 
   test.each(['asleep', 'failed'] as const)('whose service is %s do not wake it', async (state) => {
     const clock = createFakeClock();
-    const { container, count } = open(clock, () => serviceOf({ state }));
+    const { container, count } = open(clock, () => awake({ state }));
     const { done, leave } = container().session();
     await clock.advance(60 * MINUTE_MS);
     leave();

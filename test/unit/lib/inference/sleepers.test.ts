@@ -6,31 +6,11 @@ import { createSleepers } from '../../../../lib/inference/sleepers.ts';
 import type { Need } from '../../../../lib/router/candidates.ts';
 import { createDeadline } from '../../../../lib/time/deadline.ts';
 import type { Worker } from '../../../../lib/worker.ts';
+import { serviceOf, workerOf } from '../scripted-fleet.ts';
 
 /** docs/contract.md 11 and 13: whose turn it is, awake or asleep, native or translated. */
-const workerOf = (id: string, more: Partial<Worker> = {}): Worker => ({
-  id,
-  name: id,
-  url: 'http://10.0.0.1',
-  status: 'healthy',
-  engine: 'vllm',
-  models: ['m'],
-  ...more,
-});
-const serviceOf = (name: string, more: Partial<ScaledService> = {}): ScaledService => ({
-  name,
-  state: 'asleep',
-  since: 0,
-  desired: 0,
-  running: 0,
-  healthy: 0,
-  models: ['m'],
-  engine: 'vllm',
-  min: 0,
-  max: 1,
-  idleMinutes: 15,
-  ...more,
-});
+const worker = (id: string, more: Partial<Worker> = {}) => workerOf(id, { engine: 'vllm', models: ['m'], ...more });
+const named = (name: string, more: Partial<ScaledService> = {}) => serviceOf({ name, engine: 'vllm', ...more });
 
 /** @returns names of the services that a request is for, in order. */
 const candidates = (services: readonly ScaledService[], workers: readonly Worker[], more: Partial<Need> = {}) => {
@@ -65,18 +45,18 @@ const native = { engine: 'ollama' };
 
 describe('services that sleep', () => {
   test('come native first, then translated', () =>
-    expect(candidates([serviceOf('translated'), serviceOf('native', native)], [])).toEqual(['native', 'translated']));
+    expect(candidates([named('translated'), named('native', native)], [])).toEqual(['native', 'translated']));
 
   test.each<[string, readonly Worker[], string[]]>([
-    ['a native worker that names it', [workerOf('a', native)], []],
-    ['a translated one that names it', [workerOf('a')], []],
-    ['one that may have it', [workerOf('a', { models: ['*'] })], ['native']],
-    ['one whose list could not be read', [workerOf('a', { models: undefined })], ['native']],
-    ['one that names it and is not healthy', [workerOf('a', { status: 'unhealthy' })], ['native']],
-    ['one that drains', [workerOf('a', { status: 'draining', scaledBy: 'native' })], ['native']],
-    ['one that names it and cannot be asked', [workerOf('a', { engine: 'openai' })], ['native']],
+    ['a native worker that names it', [worker('a', native)], []],
+    ['a translated one that names it', [worker('a')], []],
+    ['one that may have it', [worker('a', { models: ['*'] })], ['native']],
+    ['one whose list could not be read', [worker('a', { models: undefined })], ['native']],
+    ['one that names it and is not healthy', [worker('a', { status: 'unhealthy' })], ['native']],
+    ['one that drains', [worker('a', { status: 'draining', scaledBy: 'native' })], ['native']],
+    ['one that names it and cannot be asked', [worker('a', { engine: 'openai' })], ['native']],
   ])('beside %s', (_what, workers, expected) =>
-    expect(candidates([serviceOf('native', native)], workers)).toEqual(expected),
+    expect(candidates([named('native', native)], workers)).toEqual(expected),
   );
 
   test.each<[string, Partial<ScaledService>, Partial<Need>]>([
@@ -85,10 +65,8 @@ describe('services that sleep', () => {
     ['that may have any', { models: ['*'] }, {}],
     ['that cannot be asked', { engine: 'localai' }, { operation: 'count_tokens', translates: undefined }],
     ['when no model is named', {}, { model: undefined }],
-  ])('one %s is no candidate', (_what, more, need) =>
-    expect(candidates([serviceOf('one', more)], [], need)).toEqual([]),
-  );
+  ])('one %s is no candidate', (_what, more, need) => expect(candidates([named('one', more)], [], need)).toEqual([]));
 
   test('one with a healthy worker does not sleep', () =>
-    expect(candidates([serviceOf('one', { state: 'awake' })], [workerOf('a', { scaledBy: 'one' })])).toEqual([]));
+    expect(candidates([named('one', { state: 'awake' })], [worker('a', { scaledBy: 'one' })])).toEqual([]));
 });

@@ -6,22 +6,10 @@ import { createWishes, type Wishes } from '../../../../lib/discovery/wishes.ts';
 import { type WakingOptions, waitForService } from '../../../../lib/inference/waking.ts';
 import type { Clock } from '../../../../lib/time/clock.ts';
 import { seeded } from '../../../support/seeded.ts';
+import { serviceOf } from '../scripted-fleet.ts';
 import { createFakeClock } from '../time/fake-clock.ts';
 
 /** docs/contract.md 11, "Wake" and "Wait", with a clock that nobody waits for. */
-const serviceOf = (more: Partial<ScaledService> = {}): ScaledService => ({
-  name: 'chat',
-  state: 'asleep',
-  since: 0,
-  desired: 0,
-  running: 0,
-  healthy: 0,
-  models: ['m'],
-  min: 0,
-  max: 1,
-  idleMinutes: 15,
-  ...more,
-});
 const snapshotOf = (service: ScaledService | undefined): Snapshot => ({
   workers: [],
   exposeNodeHeader: false,
