@@ -432,6 +432,14 @@ describe('told to end', () => {
   });
 });
 
+test('a fault of ours before there is a request costs that connection, and the next one is served as well or badly', async () => {
+  // No number can be taken from it: making the request's deadline throws.
+  const { call, requests } = await start(bodyOf, { requestMs: 1n as unknown as number });
+  expect(await (await call(get())).closed).toBe('');
+  expect(await (await call(get())).closed).toBe('');
+  expect(requests).toEqual([]);
+});
+
 test('a port that is taken is an error', async () => {
   const { port, server } = await start(() => text('ok'));
   await expect(
